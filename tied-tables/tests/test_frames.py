@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from tests.marks import slow
 
-from tied_tables import TiedAutoencoder, corrections
+from tied_tables import TiedAutoencoder, check, corrections
 from tied_tables.datasets import make_clients
 from tied_tables.io import TableError
 
@@ -91,3 +91,53 @@ def test_rows_that_speak_of_one_thing_are_compared(rng):
     assert first["why"] == f"gate is {gates[13]} in 4 of 5 rows with flight AA-2"
     with pytest.raises(TableError, match="no column 'flihgt'"):
         corrections(frame, same="flihgt")
+
+
+def test_columns_of_a_frame_are_described(clients):
+    frame = clients.assign(
+        number=7,
+        twin=clients["age"],
+        mostly=["x" if place % 5 == 0 else str(place) for place in range(len(clients))],
+    )
+    frame.loc[8, "income"] = 1e9
+    found = check(frame).set_index("column")
+    assert list(found.index) == list(frame)
+    assert list(found["missing"]) == [
+        *frame.drop(columns="mostly").isna().sum(),
+        (frame["mostly"] == "x").sum(),
+    ]
+    roles = {"town": "used", "number": "constant", "twin": "copy"}
+    assert {name: found.loc[name, "role"] for name in roles} == roles
+    assert dict(found["numbers"][["age", "plan", "twin"]]) == {
+        "age": 1,
+        "plan": 3,
+        "twin": 0,
+    }
+    warned = found["warning"].dropna()
+    assert "'Bergn' 1 and 'Bergen'" in warned["town"]
+    assert "'1000000000' in row 9" in warned["income"]
+    assert "name the column in categorical_features" in warned["mostly"]
+    assert not warned.str.contains("--").any()
+
+
+def test_a_frame_whose_columns_cannot_be_used_is_described(clients):
+    n = len(clients)
+    nothing = pd.DataFrame({"none": [None] * n, "one": 1})
+    assert list(check(nothing)["numbers"]) == [0, 0]
+    texts = [f"n{place}" if place % 7 == 0 else f"{place}.5" for place in range(n)]
+    mixed = pd.DataFrame({"mixed": texts})
+    [note] = check(mixed)["note"]
+    assert note == "refused"
+    [role] = check(mixed, categorical_features=["mixed"])["role"]
+    assert role == "unusable"
+    with pytest.raises(TableError, match="no column 'mixd'"):
+        check(mixed, categorical_features=["mixd"])
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_a_description_is_of_the_library_of_the_frame(clients, library):
+    module = pytest.importorskip(library)
+    convert = module.from_pandas if library == "polars" else module.Table.from_pandas
+    found = check(convert(clients))
+    assert type(found).__module__.partition(".")[0] == library
+    assert list(found["column"].to_pandas()) == list(clients)

@@ -1,19 +1,35 @@
-"""Why columns are not used, in words that the command and Python share."""
+"""What there is to say of columns, in words that the command and Python share."""
+
+from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 import msgspec
 
 from tied_tables._table_errors import TableError
-from tied_tables._text import format_value, list_some, quote
-from tied_tables.columns import Columns, Fact, Remark, Topic
+from tied_tables._text import format_quantity, format_value, list_some, quote
+from tied_tables.columns import (
+    OTHER,
+    Column,
+    Columns,
+    Fact,
+    Kind,
+    NotedValues,
+    Remark,
+    Topic,
+)
 
 MOST_REFUSED, MOST_REASONS = 3, 8
+MOST_MISSPELT, MOST_NUMBERS = 3, 4
+LONGEST_LINE = 78  # characters, of what is said of a column
 # By the topic of a remark. Braces stand for its attributes, for its value as a table
-# shows it (shown), for its texts in quotes (listed), and for its value and the name of
-# the column in the quotes of a shell (quoted, column).
-WORDS = {
+# shows it (shown), for its texts in quotes (listed), and for what to do, which each
+# face words: the shell by its options, Python by the argument of the estimator.
+REASONS = {
     Topic.all_different: (
         "text of which nearly every value differs, {n} in {total} rows"
     ),
@@ -24,48 +40,206 @@ WORDS = {
     Topic.empty: "no value in {n} rows",
     Topic.excluded: "excluded",
     Topic.id: "the id",
-    Topic.ids: "ids",
+    Topic.ids: "ids{for_id}",
     Topic.label: "the label",
     Topic.long_text: "text of over {n:,} characters",
     Topic.mixed: (
-        "holds {text} in {share:.0%} of its values, and {n:,} others such as {value!r}"
+        "holds {text} in {share:.0%} of its values, and {n:,} others such as"
+        " {value!r}: correct them, or {reread}"
     ),
     Topic.numeric_text: (
         "text that looks like numbers, of too many kinds for categories"
     ),
     Topic.other_type: "values of type {text}",
-    Topic.row_numbers: "row numbers",
+    Topic.row_numbers: "row numbers{for_id}",
     Topic.times_off: "a date or time",
     Topic.unasked: "not among those asked for",
 }
+# What values may be instead: it stands beside what the column becomes.
+HINTS = {
+    Topic.maybe_kinds: "if 1 to {n} name kinds, {as_names}",
+    Topic.maybe_names: "if they are names, {leave_out}",
+    Topic.maybe_numeric: "if they are {text}, {as_missing}",
+    Topic.other: f"{OTHER} holds {{share:.0%}} of the values",
+}
+WARNINGS = {
+    Topic.bounds: (
+        "holds {value!r} and others such, {share:.0%} of its values, which are read as"
+        " {text}; if that is wrong, {leave_out}"
+    ),
+    Topic.day_or_month: (
+        "holds {value!r}, of which day and month are not clear; {order_dates}"
+    ),
+    Topic.far: (
+        "holds {text}, far outside its other values (median {value}): correct what is"
+        " wrong, or {mark_missing}"
+    ),
+    Topic.irregular: (
+        "holds text such as {value!r}, which is not read as numbers or times of one"
+        " form: write it so, or {as_names} if it names kinds"
+    ),
+    Topic.marks: (
+        "holds {listed} in {share:.0%} of its values, beside {text}: they count as"
+        " missing; {as_names} if they name kinds"
+    ),
+    Topic.misspelt: "{value!r} {n:,} and {text!r} {total:,} times",
+    Topic.month_or_fraction: (
+        "holds {value!r}, which is read as a month; else {as_names}"
+    ),
+    Topic.mostly_rare: (
+        "has {n:,} kinds of values, {total} of which have a number of their own; the"
+        " others, {share:.0%} of the values, count as one"
+    ),
+    Topic.partly_missing: (
+        "is {value!r} or missing; write what it is where it is missing"
+    ),
+    Topic.scale: "has {value} beside {share:.0%} of its numbers, read as {text}",
+    Topic.sentinel: (
+        "holds {value!r} in {n:,} of {total:,} rows, far from its other values: if it"
+        " stands for a missing one, {as_missing}"
+    ),
+    Topic.spellings: (
+        "has {n} spellings of {total} categories, merged whatever their case"
+    ),
+    Topic.thousands: (
+        "holds {value!r}, which is read as thousands; if the comma stands before"
+        " decimals, {use_comma}"
+    ),
+    Topic.unit: "has {value} beside {share:.0%} of its numbers, read as if all had it",
+}
+WORDS = REASONS | HINTS | WARNINGS
 
 
-def describe_remark(remark: Remark, words: Mapping[Topic, str], column: str) -> str:
-    """Put a remark about a column in words."""
-    return words[remark.topic].format(
-        **msgspec.structs.asdict(remark),
-        shown=format_value(remark.value),
-        listed=quote(remark.texts),
-        quoted=shlex.quote(str(remark.value)),
-        column=shlex.quote(column),
+@dataclass(frozen=True)
+class FactText:
+    """A fact about a column in words, as `check` prints it and a model's notes hold it.
+
+    Attributes:
+        name, reads_as, examples: of the column, what its values are, and some of them.
+        becomes: the numbers that it becomes, or why it is left out.
+        numbers: how many these are; 0 if it is left out.
+        note: why it is left out, or what its values may be instead; maybe empty.
+        missing, misread, distinct: how many values are missing, not what the column
+            holds, and different.
+        warnings: what else to look at, each as a clause about the column.
+        refused: whether the column cannot be used before someone says what it is.
+    """
+
+    name: str
+    reads_as: str
+    becomes: str
+    numbers: int = 0
+    note: str = ""
+    missing: int = 0
+    misread: int = 0
+    distinct: int = 0
+    examples: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    refused: bool = False
+
+    @classmethod
+    def from_json(cls, json: Any) -> FactText:
+        """Read one from a model file, maybe untrusted, or raise a `TableError`."""
+        try:
+            return msgspec.convert(json, cls)
+        except msgspec.ValidationError as error:
+            raise TableError(
+                f"the facts of the columns in the model file are damaged ({error}); fit"
+                " it anew."
+            ) from error
+
+    def summarize(self, labels: str = "") -> str:
+        """Describe the column in about a line, with labels instead of examples."""
+        note = f"; {self.note}" if self.note else ""
+        room = LONGEST_LINE - len(self.reads_as) - len(note)
+        examples: list[str] = []
+        for example in self.examples if self.numbers else ():
+            room -= len(f", {example}")
+            if room < 0:
+                break
+            examples.append(example)
+        values = labels or ", ".join(examples)
+        return self.reads_as + (f": {values}" if values else "") + note
+
+
+def describe_fact(
+    fact: Fact, remedies: Mapping[str, str], warnings: Sequence[str] = ()
+) -> FactText:
+    """Put a fact about a column in words, with more warnings before its own."""
+    reads_as, column = fact.reads_as, fact.column
+    warnings = [*warnings, *_describe_remarks(fact, WARNINGS, remedies)]
+    reason = ""
+    if fact.reason is not None:
+        reason = describe_remark(fact.reason, remedies, fact.name)
+    note = becomes = f"left out: {reason}"
+    numbers = 0
+    if column is not None:
+        numbers = len(column.features)
+        hints = _describe_remarks(fact, HINTS, remedies)
+        note = "; ".join(hints)
+        becomes = "; ".join([_describe_numbers(column), *hints])
+    elif fact.is_refused:
+        reads_as, warnings = f"mostly {reads_as}", [reason]
+        note = becomes = "refused"
+    return FactText(
+        name=fact.name,
+        reads_as=reads_as,
+        becomes=becomes,
+        numbers=numbers,
+        note=note,
+        missing=fact.missing,
+        misread=fact.misread,
+        distinct=fact.distinct,
+        examples=fact.examples,
+        warnings=tuple(warnings),
+        refused=fact.is_refused,
     )
 
 
-def describe_left_out(columns: Columns, words: Mapping[Topic, str]) -> dict[str, str]:
+def describe_remark(remark: Remark, remedies: Mapping[str, str], column: str) -> str:
+    """Put a remark about a column in words.
+
+    Braces in a remedy stand for the value and the name of the column as a shell quotes
+    them (quoted, column).
+    """
+    quoted, name = shlex.quote(str(remark.value)), shlex.quote(column)
+    return WORDS[remark.topic].format(
+        **msgspec.structs.asdict(remark),
+        shown=format_value(remark.value),
+        listed=quote(remark.texts),
+        **{
+            key: remedy.format(quoted=quoted, column=name)
+            for key, remedy in remedies.items()
+        },
+    )
+
+
+def describe_left_out(columns: Columns, remedies: Mapping[str, str]) -> dict[str, str]:
     """Tell why columns are not used, by their names."""
     return {
-        name: describe_remark(reason, words, name)
+        name: describe_remark(reason, remedies, name)
         for name, reason in columns.left_out.items()
+    }
+
+
+def describe_misread(misread: NotedValues, more: str = "") -> dict[str, str]:
+    """Describe the values that were not of the kind of their column, by column."""
+    return {
+        column: (
+            f"holds {format_quantity(times, 'value')} that count{'s' * (times == 1)} as"
+            f" missing{more}: {misread.describe(column)}"
+        )
+        for column, times in misread.counts.items()
     }
 
 
 def require_usable(
     columns: Columns,
     facts: Sequence[Fact],
-    words: Mapping[Topic, str],
+    remedies: Mapping[str, str],
 ) -> None:
     """Raise a `TableError` if a column is refused, or none can be used."""
-    reasons = describe_left_out(columns, words)
+    reasons = describe_left_out(columns, remedies)
     refused = [fact.name for fact in facts if fact.is_refused]
     if refused:
         faults = [f"column {name!r} {reasons[name]}" for name in refused]
@@ -76,3 +250,26 @@ def require_usable(
             f"no column can be used: {', '.join(left_out[:MOST_REASONS])}; give one of"
             " numbers."
         )
+
+
+def _describe_numbers(column: Column) -> str:
+    """Tell how many numbers a column becomes, and which."""
+    numbers = format_quantity(len(column.features), "number")
+    if len(column.features) == 1 and column.kind is not Kind.text:
+        return numbers
+    return f"{numbers}: {list_some(column.labels, MOST_NUMBERS)}"
+
+
+def _describe_remarks(
+    fact: Fact, topics: Collection[Topic], remedies: Mapping[str, str]
+) -> list[str]:
+    """Put the remarks on these topics in words: all misspellings in one clause."""
+    remarks = [remark for remark in fact.remarks if remark.topic in topics]
+    clauses = []
+    for topic, group in groupby(remarks, key=lambda remark: remark.topic):
+        texts = [describe_remark(remark, remedies, fact.name) for remark in group]
+        if topic is Topic.misspelt:
+            pairs = list_some(texts, MOST_MISSPELT)
+            texts = [f"holds {pairs}: correct what is misspelt"]
+        clauses += texts
+    return clauses

@@ -1,16 +1,78 @@
-"""What `tied-tables corrections` does, as a function of frames."""
+"""What `tied-tables check` and `corrections` do, as functions of frames."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from tied_tables.checks import FIELDS, find_corrections
+from tied_tables.checks import FIELDS, describe_columns, find_corrections
 from tied_tables.columns import Columns, Frame, wrap
-from tied_tables.estimator import TiedAutoencoder
+from tied_tables.estimator import REMEDIES, TiedAutoencoder
 from tied_tables.io import TableError, hold_rows
 from tied_tables.rows import BatchTransform, Scan
 
-TYPES = {"row": pa.int64(), "one_in": pa.float64(), "one_in_corrected": pa.float64()}
+TYPES = {
+    "row": pa.int64(),
+    "one_in": pa.float64(),
+    "one_in_corrected": pa.float64(),
+    "examples": pa.string(),
+    "note": pa.string(),
+    "warning": pa.string(),
+}
+
+
+def check(X: Any, *, categorical_features: Sequence[str] | None = None) -> Any:
+    """Describe the columns of a frame, as `TiedAutoencoder.fit` reads them.
+
+    Args:
+        X: the rows, `(n_samples, n_features)`: a frame of pandas, Polars or Arrow.
+        categorical_features: the names of columns whose values are categories. Defaults
+            to None: those whose dtype is categories.
+
+    Returns:
+        A frame of the same library, with a row for each column: `column`, its name;
+        `reads_as`, what its values are; its `role`: used, constant, copy or unusable;
+        `numbers`, how many it becomes; how many of its values are `missing`, `misread`
+        (which count as missing) and `distinct`; some `examples`; a `note` on why it is
+        left out or what else it may be; and a `warning` of doubtful values. Texts are
+        missing where there is nothing to say.
+
+    Raises:
+        ImportError: without PyArrow and rapidfuzz.
+        TableError: if a value of the frame cannot be used, or a name is of no column.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from tied_tables import check
+        >>> sizes = [3.0, 5.0, 8.0, 4.0, 6.0] * 12
+        >>> frame = pd.DataFrame({"town": ["Cork", "Delft"] * 30, "size": sizes})
+        >>> frame.loc[7, "size"] = 1e6
+        >>> checked = check(frame)
+        >>> checked[["column", "reads_as", "role", "numbers", "missing"]]
+          column    reads_as  role  numbers  missing
+        0   town  categories  used        2        0
+        1   size     numbers  used        1        0
+        >>> print(checked["warning"][1].partition(" (")[0])
+        holds '1,000,000' in row 8, far outside its other values
+    """
+    frame = Frame.read(X)
+    columns, facts = Columns.survey_frame(frame, categorical_features)
+    rows = frame.rows
+    texts = describe_columns(hold_rows(rows), rows, columns, facts, REMEDIES)
+    arrays = {
+        "column": [text.name for text in texts],
+        "reads_as": [text.reads_as for text in texts],
+        "role": [str(fact.role) for fact in facts],
+        "numbers": [text.numbers for text in texts],
+        "missing": [text.missing for text in texts],
+        "misread": [text.misread for text in texts],
+        "distinct": [text.distinct for text in texts],
+        "examples": [", ".join(text.examples) or None for text in texts],
+        "note": [text.note or None for text in texts],
+        "warning": ["; ".join(text.warnings) or None for text in texts],
+    }
+    table = pa.table({name: pa.array(arrays[name], TYPES.get(name)) for name in arrays})
+    return wrap(frame.library, table, list(arrays), None)
 
 
 def corrections(
@@ -67,7 +129,7 @@ def corrections(
 
 def _fit(X: Any) -> TiedAutoencoder:
     """Fit a model with as many components as the command chooses."""
-    columns, _ = Columns.survey(Frame.read(X).rows)
+    columns, _ = Columns.survey_frame(Frame.read(X))
     n_components = 1 if len(columns.features) <= 2 else 2
     model = TiedAutoencoder(n_components, random_state=0)
     model.fit(X)

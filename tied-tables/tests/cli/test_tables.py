@@ -37,7 +37,7 @@ COLUMNS = {
     "numbers of rows": Column(ROW_NUMBERS, "1 number", "", "--numeric odd"),
     "ordinals": Column(["2nd", "1st", "*", "3rd"], "4 numbers: *, 1st, 2nd, 3rd"),
     "ages": Column(["0-17", "65+", "unknown"], "3 numbers: 0-17, 65+, unknown"),
-    "waves": Column([1, 2, 3], "1 number; if 1 to 3 name kinds, say --categorical"),
+    "waves": Column([1, 2, 3], "1 number; if 1 to 3 name kinds, use --categorical odd"),
     "kinds": Column([1, 2, 3], "3 numbers: 1, 2, 3", "", "--categorical odd"),
     "postcodes": Column(
         [f"{10_000 + 7 * i}-{1000 + i}" for i in range(N)],
@@ -61,7 +61,7 @@ COLUMNS = {
     ),
     "grades": Column(
         ["K", *range(1, 9)],
-        "9 numbers: 1, 2, 3, 4 and 5 more; if they are integers, say --na K",
+        "9 numbers: 1, 2, 3, 4 and 5 more; if they are integers, use --na K",
     ),
     "unknown numbers": Column(
         ["unknown", *range(12)],
@@ -72,10 +72,10 @@ COLUMNS = {
         AGES,
         "1 number",
         "holds '999' in row 60, far outside its other values (median 48): correct what"
-        " is wrong, or name it with --na; such rows come first in score",
+        " is wrong, or use --na for what means missing",
     ),
     "a missing age": Column(AGES, "1 number", "", "--na 999"),
-    "often -999": Column([4, 7, 5, 9, -999, 6, 8], "1 number", "say --na -999"),
+    "often -999": Column([4, 7, 5, 9, -999, 6, 8], "1 number", "use --na -999"),
     "ordinary nines": Column([10, 99, 50, 99, 98, 1], "1 number"),
     "a row of totals": Column(
         [*"ab" * 29, "a", "Total"], "", "row 60, the last, says 'Total' in column 'odd'"

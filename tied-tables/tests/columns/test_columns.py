@@ -16,6 +16,7 @@ from tests.marks import for_each
 
 from tied_tables import _column_words
 from tied_tables.columns import OTHER, Columns, Doubts, FrameSchema, Role, Topic
+from tied_tables.estimator import REMEDIES
 from tied_tables.estimator._columns import learn_columns
 from tied_tables.io import TableError, open_table
 
@@ -310,7 +311,7 @@ def test_what_is_left_out_has_a_reason():
     sample = kept | {name: values for name, (values, _) in LEFT_OUT.items()}
     columns = learn(sample, exclude=["unwanted"], label="y", id="name")
     assert columns.names == list(kept)
-    reasons = _column_words.describe_left_out(columns, _column_words.WORDS)
+    reasons = _column_words.describe_left_out(columns, REMEDIES)
     assert reasons == {name: why for name, (_, why) in LEFT_OUT.items()}
     assert columns.text == ["name"]
     some = learn(sample, columns=["large", "row"])
@@ -608,7 +609,7 @@ def test_a_rare_text_one_letter_from_a_frequent_one_counts_as_it(data):
     misspelt = word[:place] + letter + word[place + 1 :]
     rows = pa.record_batch({"word": [*WORDS * 20, misspelt]})
     columns, [fact] = survey(rows)
-    assert f"{misspelt!r} 1 and {word!r} 20 times" in fact.warning
+    assert f"{misspelt!r} 1 and {word!r} 20 times" in fact.warnings[0]
     assert columns.used[0].categories == tuple(sorted(WORDS))
     doubts = Doubts()
     last = columns.encode(rows, doubts=doubts)[-1]
@@ -635,7 +636,7 @@ def test_a_rare_text_one_letter_from_a_frequent_one_counts_as_it(data):
 def test_digits_and_short_words_tell_kinds_apart(pair):
     one, other = pair.split(" ", 1)
     columns, [fact] = survey({"word": [*[one] * 60, *["else"] * 60, other]})
-    assert fact.warning == ""
+    assert fact.warnings == ()
     assert len(columns.features) == 3
 
 
@@ -644,7 +645,7 @@ def test_what_is_similar_to_a_category_and_not_rare_is_one_too():
     rest = [one + other for one in "abcdef" for other in "ghijklmnop"]
     words = [*["Iran"] * 60, "Iraq", *rest, *["Peru"] * 40]
     columns, [fact] = survey({"word": words * 20})
-    assert "Iraq" not in fact.warning
+    assert "Iraq" not in str(fact.warnings)
     assert columns.used[0].categories == ("Iran", "Iraq", "Peru")
 
 

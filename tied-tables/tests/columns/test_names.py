@@ -19,7 +19,7 @@ MIXED = [f"{'' if i % 6 else 'abcdefg'[i % 7]}{i}" for i in range(100, 160)] * 2
 ROW_NUMBERS = "left out: row numbers, for --id"
 LEFT_OUT = "left out: ids, for --id"
 NUMBER = "1 number"
-DOUBT = "1 number; if they are names, say --exclude"
+DOUBT = "1 number; if they are names, use --exclude {name}"
 CATEGORIES = "3 numbers: 1, 2, 3"
 ALL_STATES = "50 numbers: 1, 10, 11, 12 and 46 more"
 
@@ -164,7 +164,7 @@ def survey(name, values, **choice):
 def test_names_and_order_tell_what_whole_numbers_are(values, expected, names):
     for name in names.split("|"):
         columns, fact = survey(name, values)
-        assert fact.becomes == expected, name
+        assert fact.becomes == expected.format(name=name)
         assert (name in columns.names) == (
             "number" in expected and "out" not in expected
         )

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from PIL import Image
 from tests.marks import slow
 
-from tied_tables.cli._column_words import FactText
+from tied_tables._column_words import FactText
 from tied_tables.columns import Column, Kind, NumberText, Times, TruthText
 from tied_tables.report import Report
 

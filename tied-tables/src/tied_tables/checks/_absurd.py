@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from tied_tables.columns import Columns, Doubts, NotedValues
+from tied_tables.columns import Columns, Doubts, NotedValues, Remark, Topic
 from tied_tables.io import Source, TableError
 from tied_tables.model.causes import format_likely
 from tied_tables.model.fences import fit_ends, fit_fences
@@ -16,8 +16,8 @@ def find_far_values(
     source: Source,
     sample: pa.RecordBatch,
     columns: Columns,
-) -> dict[str, str]:
-    """Find values beyond the fences of the columns of a table, described."""
+) -> dict[str, Remark]:
+    """Find values beyond the fences of the columns of a table, by column."""
     far = NotedValues()
     first_row = 0
     try:
@@ -40,16 +40,12 @@ def find_far_values(
             far.add(column.name, rows[column.name], odd, first_row)
         first_row += rows.num_rows
     typical = columns.decode(fences.middle[None])
-    described = {}
+    found = {}
     for column, part in columns.parts:
         name = column.name
         if name not in far.counts:
             continue
         number = fences.middle[part.start]
         middle = format_likely(column, number, typical[name], 0)
-        described[name] = (
-            f"holds {far.describe(name)}, far outside its other values (median"
-            f" {middle}): correct what is wrong, or name it with `na=...`; such rows"
-            " come first in score"
-        )
-    return described
+        found[name] = Remark(Topic.far, middle, far.describe(name))
+    return found

@@ -31,15 +31,14 @@ from tied_tables.cli._proposals import join
 from tied_tables.cli._table import (
     ColumnOptions,
     TableOptions,
-    describe_misread,
     remark_notes,
 )
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tied_tables._column_words import FactText
     from tied_tables._types import Array
-    from tied_tables.cli._column_words import FactText
     from tied_tables.columns import Columns, Fact
     from tied_tables.io import Source
     from tied_tables.rows import Scan, Workers
@@ -73,9 +72,9 @@ class Survey:
     def require_usable(self) -> None:
         """Raise a `TableError` if a column is refused, or none can be used."""
         from tied_tables._column_words import require_usable
-        from tied_tables.cli._column_words import REASONS
+        from tied_tables.cli._column_words import REMEDIES
 
-        require_usable(self.columns, self.facts, REASONS)
+        require_usable(self.columns, self.facts, REMEDIES)
 
     def to_json(self, most: int | None = None) -> dict[str, Any]:
         """Return the facts as JSON, about all columns or the first ones."""
@@ -207,8 +206,8 @@ def survey(
     """Open a table, and decide which columns to use and how."""
     import pyarrow as pa
 
-    from tied_tables.checks import find_far_values
-    from tied_tables.cli._column_words import describe_fact
+    from tied_tables.checks import describe_columns
+    from tied_tables.cli._column_words import REMEDIES
     from tied_tables.fit.sample import choose_sample_size
     from tied_tables.io import find_total
     from tied_tables.rows import Scan
@@ -221,17 +220,10 @@ def survey(
         sample = training.sample(choose_sample_size(len(source.schema)), seed=seed)
         rules = Rules.find(pa.Table.from_batches([sample]))
         used, facts = columns.survey(sample, training, rules)
-        names = [fact.name for fact in facts if fact.misread and not fact.is_refused]
-        batches = training.batches(names=names)
-        misread = describe_misread(used.find_misread(batches, names))
-        far = find_far_values(training, sample, used)
-        warnings = [str(total)] if total else []
-    texts = list(map(describe_fact, facts))
+        texts = describe_columns(training, sample, used, facts, REMEDIES)
+    warnings = [str(total)] if total else []
     for text in texts:
-        name = text.name
-        for warning in (far.get(name), misread.get(name), text.warning):
-            if warning:
-                warnings.append(name_options(f"column {name!r} {warning}."))
+        warnings += [f"column {text.name!r} {warning}." for warning in text.warnings]
     warnings += describe_repeats(Scan(training, used))
     return Survey(source, training, sample, rules, used, facts, texts, warnings)
 
@@ -259,6 +251,8 @@ def learn(survey: Survey, seed: int, workers: Workers | None = None) -> Table:
     with show_rows("sampling", rows) as shown_rows:
         n = survey.sample.num_rows
         some, doubts = sample_table(workers or Here(), shown_rows, n, seed)
+    from tied_tables._column_words import describe_misread
+
     # What the sample tells is among the warnings already: of rare categories, and of
     # values that are not of their kind.
     sample_names = {fact.name for fact in survey.facts if fact.misread}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tied_tables.cli._messages import UsageError
 
 if TYPE_CHECKING:
-    from tied_tables.cli._column_words import FactText
+    from tied_tables._column_words import FactText
     from tied_tables.columns import Columns
     from tied_tables.io import Source
     from tied_tables.model.file.contents import Contents
@@ -42,7 +42,7 @@ class Model:
 
     def find_facts(self) -> list[FactText]:
         """Return what the columns of the table were that it was fitted to, if noted."""
-        from tied_tables.cli._column_words import FactText
+        from tied_tables._column_words import FactText
 
         return list(map(FactText.from_json, self.find_note([], "table", "columns")))
 

@@ -148,10 +148,10 @@ def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts]:
 def _list_changes(rows: Scan, doubts: Doubts) -> list[Drift]:
     """Return the columns that had one value in training."""
     from tied_tables._column_words import describe_left_out
-    from tied_tables.cli._column_words import REASONS
+    from tied_tables.cli._column_words import REMEDIES
     from tied_tables.report import Drift
 
-    left_out = describe_left_out(rows.columns, REASONS)
+    left_out = describe_left_out(rows.columns, REMEDIES)
     changes = []
     for name, times in doubts.unseen.counts.items():
         if name not in rows.columns.names:

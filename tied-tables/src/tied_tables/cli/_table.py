@@ -17,7 +17,7 @@ from tied_tables.cli._options import ID, STANDARD_OUTPUT, column_option, read_op
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tied_tables.columns import Columns, Doubts, Fact, NotedValues
+    from tied_tables.columns import Columns, Doubts, Fact
     from tied_tables.io import Source
     from tied_tables.rows import Scan
     from tied_tables.rules import Rules
@@ -192,24 +192,13 @@ def remark_notes(name: str, notes: Sequence[str]) -> None:
     remark(*(f"{name!r}: {note}." for note in notes))
 
 
-def describe_misread(misread: NotedValues, more: str = "") -> dict[str, str]:
-    """Describe the values that were not of the kind of their column, by column."""
-    return {
-        column: (
-            f"holds {format_quantity(times, 'value')} that count{'s' * (times == 1)} as"
-            f" missing{more}: {misread.describe(column)}"
-        )
-        for column, times in misread.counts.items()
-    }
-
-
 def describe_doubtful(rows: Scan, doubts: Doubts) -> list[str]:
     """Tell which values were in no category, not of their kind, or all missing."""
-    from tied_tables._column_words import describe_left_out
-    from tied_tables.cli._column_words import REASONS
+    from tied_tables._column_words import describe_left_out, describe_misread
+    from tied_tables.cli._column_words import REMEDIES
 
     sentences = []
-    left_out = describe_left_out(rows.columns, REASONS)
+    left_out = describe_left_out(rows.columns, REMEDIES)
     for column, times in doubts.unseen.counts.items():
         what = "of rare or new categories, which count as one or as missing"
         if column not in rows.columns.names:

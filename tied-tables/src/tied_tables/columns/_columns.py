@@ -136,6 +136,22 @@ class Columns:
             columns = replace(columns, order=order)
         return columns, facts
 
+    @classmethod
+    def survey_frame(
+        cls, frame: Frame, categorical: Sequence[str] | None = None
+    ) -> tuple[Self, list[Fact]]:
+        """Look at a frame as `survey` does at rows, and keep its dtypes.
+
+        Args:
+            frame: the frame.
+            categorical: columns whose numbers or text are names. Defaults to None:
+                those whose dtype is categories.
+        """
+        schema, by_dtype = FrameSchema.learn(frame)
+        names = by_dtype if categorical is None else categorical
+        columns, facts = cls.survey(frame.rows, categorical=names)
+        return replace(columns, frame=schema), facts
+
     @property
     def names(self) -> list[str]:
         """The names of the columns that are used."""

@@ -11,54 +11,48 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tied_tables._column_words import WORDS, describe_left_out, require_usable
+from tied_tables._column_words import describe_left_out, require_usable
 from tied_tables._text import format_quantity, list_some
 from tied_tables._types import Array
 from tied_tables.columns import (
     NUMERIC_KINDS,
     Columns,
     Doubts,
-    FrameSchema,
+    Frame,
     Role,
-    Topic,
     find_kind,
     read_rows,
 )
+from tied_tables.estimator._remedies import REMEDIES
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PYTHON_WORDS = {
-    **WORDS,
-    Topic.mixed: (
-        f"{WORDS[Topic.mixed]}: correct them, or name it in categorical_features"
-    ),
-}
 OURS = ("tied_tables.", "sklearn.")  # the modules between the user and a warning
 
 
 def learn_columns(X: Any, categorical_features: Any) -> Columns | None:
     """What the columns of a frame or an array are; None if all are numbers."""
     by_dtype = isinstance(categorical_features, str)
-    frame, categories = FrameSchema.learn(X)
-    batch = read_rows(X)
-    kinds = set(map(find_kind, batch.schema.types))
+    frame = Frame.read(X)
+    kinds = set(map(find_kind, frame.rows.schema.types))
     # Frames of pandas and polars were seen to have others by their dtypes.
     if by_dtype and frame.library == "pyarrow" and kinds.issubset(NUMERIC_KINDS):
         return None
-    if batch.num_rows < 2:
+    n_rows = frame.rows.num_rows
+    if n_rows < 2:
         raise ValueError(
-            f"Found a frame with {batch.num_rows} sample(s), while a minimum of 2 is"
-            " required."
+            f"Found a frame with {n_rows} sample(s), while a minimum of 2 is required."
         )
+    categorical = None
     if not by_dtype:
-        names = batch.schema.names
-        categories = _find_columns(categorical_features, frame.names, names)
-    columns, facts = Columns.survey(batch, categorical=categories)
-    require_usable(columns, facts, PYTHON_WORDS)
+        names = frame.rows.schema.names
+        categorical = _find_columns(categorical_features, frame.names, names)
+    columns, facts = Columns.survey_frame(frame, categorical)
+    require_usable(columns, facts, REMEDIES)
     lost = [
         f"{name!r} ({reason})"
-        for name, reason in describe_left_out(columns, PYTHON_WORDS).items()
+        for name, reason in describe_left_out(columns, REMEDIES).items()
         if columns.left_out[name].role is not Role.constant
     ]
     were = "column of X was" if len(lost) == 1 else "columns of X were"
@@ -69,7 +63,7 @@ def learn_columns(X: Any, categorical_features: Any) -> Columns | None:
         for mark in column.marks
     ]
     _warn_of("X holds texts that count as missing", marks)
-    return replace(columns, frame=frame)
+    return columns
 
 
 def encode(columns: Columns, X: Any, *, double: bool) -> Array:
@@ -101,7 +95,7 @@ def find_differences(columns: Columns, X: Any) -> pa.RecordBatch:
     """The rows of a frame; warn of columns that are not what they were in training."""
     rows = read_rows(X)
     kept = []
-    reasons = describe_left_out(columns, PYTHON_WORDS)
+    reasons = describe_left_out(columns, REMEDIES)
     for name, is_other in columns.find_differences(rows).items():
         if is_other.any():
             values = format_quantity(int(is_other.sum()), "value")
