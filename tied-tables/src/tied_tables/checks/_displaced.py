@@ -60,11 +60,15 @@ def _find_displacement(
     candidates = []
     for start in range(len(cells) - FEWEST_MOVED + 1):
         before, moved = cells[:start], cells[start:]
-        starts.append(start)
-        candidates.append([*before, *moved[1:], None])
-        if moved[-1] is None:  # else a value would be lost
+        # Only a gap is taken out: else a value would be lost.
+        if moved[0] is None:
+            starts.append(start)
+            candidates.append([*before, *moved[1:], None])
+        if moved[-1] is None:
             starts.append(start)
             candidates.append([*before, None, *moved[:-1]])
+    if not candidates:
+        return None
     columns = zip(rows.column_names, zip(*candidates, strict=True), strict=True)
     texts = {name: pa.array(values, pa.string()) for name, values in columns}
     numbers = []
