@@ -89,7 +89,7 @@ def test_a_page_names_columns_commands_versions_and_what_was_left_out(tied_table
         f"tied-tables fit fruit.csv -o {MODEL} --id name --label taste --dates off",
         f"tied-tables {REPORT}",
         "left out: the id",
-        "left out: a date or time, with --dates off",
+        "left out: a date or time",
         "left out: the label",
         f"<dt>bokeh</dt><dd>{bokeh.__version__}</dd>",
         "The model is a network of 7 → 34 → 34 → 2 units",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import typer
+from typer.core import TyperCommand
 
 from tied_tables._files import require_new
 from tied_tables._text import replace_controls
@@ -34,8 +35,25 @@ app = typer.Typer(
     epilog=f"Example:  {EXAMPLE}",
     context_settings={"help_option_names": ["--help", "-h"]},
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # Rich takes as long to import as all the rest
 )
 _examples: dict[str, str] = {}  # of each command
+
+
+class Command(TyperCommand):
+    """A command whose help has a section for each group of options."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, the options, and those of each group."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for parameter in self.get_params(ctx):
+            kind = f"{parameter.param_type_name}s".capitalize()
+            heading = getattr(parameter, "rich_help_panel", None) or kind
+            if record := parameter.get_help_record(ctx):
+                sections.setdefault(heading, []).append(record)
+        for heading in filter(sections.get, sections):
+            with formatter.section(heading):
+                formatter.write_dl(sections[heading])
 
 
 @dataclass(frozen=True)
@@ -92,7 +110,13 @@ def command(example: str) -> Callable[[Callable[..., None]], Callable[..., None]
         run.__annotations__ = {each.name: each.annotation for each in parameters}
         name = function.__name__
         _examples[name] = example
-        return app.command(name, epilog=f"Example:  {example}")(run)
+        add = app.command(
+            name,
+            cls=Command,
+            short_help=str(function.__doc__).splitlines()[0],
+            epilog=f"Example:  {example}",
+        )
+        return add(run)
 
     return register
 
