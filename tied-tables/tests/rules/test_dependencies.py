@@ -182,3 +182,11 @@ def test_whole_numbers_with_a_decimal_are_those_without():
     rows = pa.table({"city": towns, "zip": pa.array(texts, pa.string())})
     [doubt] = rules.judge(rows)
     assert doubt[:4] == (8, "zip", texts[7], f"{1000.0 + city[7]}")
+
+
+def test_two_days_that_are_mostly_the_same_may_differ(rng, to_table):
+    first = rng.integers(0, 40, 2_000).astype("datetime64[D]")
+    last = first.copy()
+    last[:20] += np.timedelta64(9, "D")
+    days = pd.DataFrame({"first": first.astype(str), "last": last.astype(str)})
+    assert find_doubts(to_table(days)) == []

@@ -192,16 +192,22 @@ def _weigh(
 def _describe(
     b: Kinds, witnesses: Sequence[Witness], judgement: Judgement
 ) -> Iterator[tuple[float, Doubt]]:
-    """Yield doubts in words, with the evidence for each."""
+    """Yield doubts in words, with the evidence for each.
+
+    Two columns that are mostly equal, such as a first and a last day, may differ.
+    """
     for row, suggestion, evidence, place in zip(*judgement, strict=True):
         determinant, groups = witnesses[place].determinant, witnesses[place].groups
         code = determinant.codes[row]
         n_suggestion = groups.count_rows(code[None], suggestion[None])[0]
         n_rows = max(groups.sizes[code], n_suggestion + 1)  # the doubtful one, too
         text = b.texts[int(suggestion)].as_py()
+        told_by = determinant.texts[int(code)].as_py()
+        if text == told_by:
+            continue
         reason = (
             f"{b.name} is {text} in {n_suggestion:,} of {n_rows:,} rows with"
-            f" {determinant.name} {determinant.texts[int(code)].as_py()}"
+            f" {determinant.name} {told_by}"
         )
         value = b.texts[int(b.codes[row])].as_py()
         yield float(evidence), Doubt(int(row) + 1, b.name, value, text, reason)
