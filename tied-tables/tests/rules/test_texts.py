@@ -20,7 +20,7 @@ def test_a_wrong_letter_beside_a_number_is_doubted(to_table):
     samples = [f"{number} patients" for number in range(100, 200)]
     samples[7] = "107 paxients"
     doubts = doubt_patterns(find_kinds(to_table({"sample": samples})))
-    assert list_cells(doubts) == [(7, "107 paxients", None)]
+    assert list_cells(doubts) == [(7, "107 paxients", "107 patients")]
 
 
 def test_codes_with_other_letters_are_not_doubted(to_table):

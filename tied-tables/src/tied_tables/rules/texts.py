@@ -66,8 +66,17 @@ def doubt_patterns(columns: Sequence[Kinds]) -> Iterator[Doubt]:
             for code in np.flatnonzero(owners == place).tolist():
                 text = column.texts[code].as_py()
                 reason = f"{column.name} {text} is not written like the others: {model}"
+                suggestion = _write_like(text, model)
                 for row in _find_rows(column, code):
-                    yield Doubt(row, column.name, text, None, reason)
+                    yield Doubt(row, column.name, text, suggestion, reason)
+
+
+def _write_like(text: str, model: str) -> str | None:
+    """Return a text with the letters of its pattern, if none of its digits is lost."""
+    pairs = list(zip(text, model, strict=True))
+    if not all(letter.isdigit() for letter, usual in pairs if usual == "0"):
+        return None
+    return "".join(letter if usual == "0" else usual for letter, usual in pairs)
 
 
 def _find_model(
