@@ -117,6 +117,8 @@ TIME_LOOK = (  # of what may be a time
     r"|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|m[aä][ir]|okt|dez|ene|abr|ago"
     r"|dic|f[eé]v|avr|jui|aoû|déc|gen|mag|giu|lug|set|ott"
 )
+TO_AM, TO_PM = str.maketrans("pP", "aA"), str.maketrans("aA", "pP")
+HALF = r"(?i)\b(?P<half>[ap]\.?m\b\.?)$"  # of the day, behind a time
 CLOCK_TAIL = (
     r"(?P<seconds>:\d\d(?::\d\d)?)(?:[.,](?P<fraction>\d{1,9}))?"
     r"(?P<zone>\s?(?:Z|UTC|GMT|[-+]\d\d:?\d\d))?$"
@@ -138,6 +140,8 @@ class Times(Form, frozen=True, tag="times"):
     # from this day on, since 1970, two digits are of a century before
     latest: float = NEVER
     months: Months = ""  # the language of their names, "quarter" for Q1; else English
+    # how the half of the day before noon is written, if not AM
+    am: Annotated[str, msgspec.Meta(pattern=r"^(?:[aA]\.?[mM]\.?)?\Z")] = ""
 
     def __post_init__(self) -> None:
         self.write(np.zeros(1))  # raises for a zone that is none
@@ -179,7 +183,7 @@ class Times(Form, frozen=True, tag="times"):
         if self.zone or self.places:
             extra = _parse_tail(values)
             values = _drop_tail(values)
-        values = _translate(values, self.months)
+        values = _translate(_drop_points(values), self.months)
         days = _parse_text(values, self.format) + extra
         return np.where(days >= self.latest, days - CENTURY, days)
 
@@ -215,6 +219,8 @@ class Times(Form, frozen=True, tag="times"):
         times = ticks.cast(pa.timestamp(unit))
         texts = pc.strftime(times, format=self.format)
         texts = _translate(texts, self.months, back=True)
+        for half, name in zip(("AM", "PM"), _name_halves(self.am), strict=True):
+            texts = pc.replace_substring_regex(texts, f"{half}$", name)
         if not self.padded:
             texts = pc.replace_substring_regex(texts, r"(^|[-/. ,])0+(\d)", r"\1\2")
         return pc.binary_join_element_wise(texts, self.zone, "")
@@ -302,7 +308,7 @@ def decide_times(
     if measure_matches(first_texts, TIME_LOOK) < 0.5:
         return None, None
     months = _find_months(first_texts)
-    plain = _drop_tail(_translate(texts, months))
+    plain = _drop_tail(_translate(_drop_points(texts), months))
     has_clock = measure_matches(plain, ":") > 0
     first = day_first
     if first is None:
@@ -334,6 +340,7 @@ def decide_times(
         places,
         is_padded,
         months=months,
+        am=_find_am(texts) if "%p" in best else "",
     )
     return limit_century(times), doubt
 
@@ -346,6 +353,24 @@ def _find_months(texts: pa.Array) -> Months:
         months = set(names.lower().split())
         counts[language] = sum(map(joined.count, months))
     return max(counts, key=counts.__getitem__)
+
+
+def _find_am(texts: pa.Array) -> str:
+    """Return how most texts write the half of the day before noon."""
+    halves = pc.struct_field(pc.extract_regex(texts, HALF), "half").drop_null()
+    counts = count_values(halves)
+    return max(counts, key=counts.__getitem__, default="").translate(TO_AM)
+
+
+def _name_halves(am: str) -> tuple[str, str]:
+    """Return how both halves of the day are written."""
+    am = am or "AM"
+    return am, am.translate(TO_PM)
+
+
+def _drop_points(texts: pa.Array) -> pa.Array:
+    """Return text with am and pm for a.m. and p.m."""
+    return pc.replace_substring_regex(texts, r"(?i)\b([ap])\.(m)\b\.?$", r"\1\2")
 
 
 def list_months(months: Months) -> list[tuple[str, str]]:
