@@ -101,7 +101,7 @@ html_static_path = ["_static"]
 html_extra_path = ["_live"]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
-html_search_scorer = "scorer.js"
+html_search_scorer = str(HERE / "scorer.js")
 html_show_sourcelink = False
 ALONE = (
     "index",

@@ -53,7 +53,7 @@ def check(X: Any, *, categorical_features: Sequence[str] | None = None) -> Any:
         0   town  categories  used        2        0
         1   size     numbers  used        1        0
         >>> print(checked["warning"][1].partition(" (")[0])
-        holds '1,000,000' in row 8, far outside its other values
+        holds '1000000' in row 8, far outside its other values
     """
     frame = Frame.read(X)
     columns, facts = Columns.survey_frame(frame, categorical_features)

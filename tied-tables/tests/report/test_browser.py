@@ -496,7 +496,6 @@ SHARES = {
     "another number": (Kind.number, [301.0], [302.0], {}),
     "another truth": (Kind.boolean, [1.0], [0.4], {}),
     "another time": (Kind.time, [0.0], [40 / 86400], CLOCK),
-    "misspelt": (Kind.text, [0.0, 0.5], [0.3, 0.7], FIRST_AND_SECOND),
 }
 
 
