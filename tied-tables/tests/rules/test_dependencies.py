@@ -190,3 +190,12 @@ def test_two_days_that_are_mostly_the_same_may_differ(rng, to_table):
     last[:20] += np.timedelta64(9, "D")
     days = pd.DataFrame({"first": first.astype(str), "last": last.astype(str)})
     assert find_doubts(to_table(days)) == []
+
+
+def test_another_column_tells_what_one_that_is_mostly_equal_does_not(places, to_table):
+    places["post"] = list(places["city"])
+    city = places["city"][3]
+    places["city"][3] = "Atlantis"
+    [doubt] = find_doubts(to_table(places))
+    assert (doubt.row, doubt.column, doubt.suggestion) == (4, "city", city)
+    assert doubt.reason.endswith(f"with zip {places['zip'][3]}")

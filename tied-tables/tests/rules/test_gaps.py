@@ -30,6 +30,12 @@ def test_a_gap_in_a_determined_column_gets_what_pandas_finds(places):
         assert told[row] == (others.mode()[0] if is_known else None)
 
 
+def test_a_gap_gets_the_text_of_a_column_that_is_mostly_equal(places):
+    columns = {"city": places["city"], "post": list(places["city"])}
+    columns["post"][3] = None
+    assert fill(columns, {"post": [3]})["post"][3] == places["city"][3]
+
+
 def test_a_gap_is_left_where_groups_are_mixed(places):
     """A zip of which a third has another city tells nothing for sure."""
     others = {other: row for row, other in enumerate(places["zip"])}

@@ -232,6 +232,7 @@ def learn(survey: Survey, seed: int, workers: Workers | None = None) -> Table:
     """Read all rows, keep those that fit into memory, and warn."""
     import numpy as np
 
+    from tied_tables._column_words import describe_misread
     from tied_tables.columns import Doubts
     from tied_tables.rows import Here, Scan, sample_table
 
@@ -251,8 +252,6 @@ def learn(survey: Survey, seed: int, workers: Workers | None = None) -> Table:
     with show_rows("sampling", rows) as shown_rows:
         n = survey.sample.num_rows
         some, doubts = sample_table(workers or Here(), shown_rows, n, seed)
-    from tied_tables._column_words import describe_misread
-
     # What the sample tells is among the warnings already: of rare categories, and of
     # values that are not of their kind.
     sample_names = {fact.name for fact in survey.facts if fact.misread}

@@ -183,7 +183,9 @@ class Times(Form, frozen=True, tag="times"):
         if self.zone or self.places:
             extra = _parse_tail(values)
             values = _drop_tail(values)
-        values = _translate(_drop_points(values), self.months)
+        if "%p" in self.format:
+            values = _drop_points(values)
+        values = _translate(values, self.months)
         days = _parse_text(values, self.format) + extra
         return np.where(days >= self.latest, days - CENTURY, days)
 
@@ -219,8 +221,9 @@ class Times(Form, frozen=True, tag="times"):
         times = ticks.cast(pa.timestamp(unit))
         texts = pc.strftime(times, format=self.format)
         texts = _translate(texts, self.months, back=True)
-        for half, name in zip(("AM", "PM"), _name_halves(self.am), strict=True):
-            texts = pc.replace_substring_regex(texts, f"{half}$", name)
+        if self.am:
+            texts = pc.replace_substring_regex(texts, "AM$", self.am)
+            texts = pc.replace_substring_regex(texts, "PM$", self.am.translate(TO_PM))
         if not self.padded:
             texts = pc.replace_substring_regex(texts, r"(^|[-/. ,])0+(\d)", r"\1\2")
         return pc.binary_join_element_wise(texts, self.zone, "")
@@ -360,12 +363,6 @@ def _find_am(texts: pa.Array) -> str:
     halves = pc.struct_field(pc.extract_regex(texts, HALF), "half").drop_null()
     counts = count_values(halves)
     return max(counts, key=counts.__getitem__, default="").translate(TO_AM)
-
-
-def _name_halves(am: str) -> tuple[str, str]:
-    """Return how both halves of the day are written."""
-    am = am or "AM"
-    return am, am.translate(TO_PM)
 
 
 def _drop_points(texts: pa.Array) -> pa.Array:

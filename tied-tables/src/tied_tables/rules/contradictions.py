@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tied_tables._types import Array
@@ -42,6 +43,13 @@ class Witness(NamedTuple):
             rule.prior,
             determinant.codes >= 0,
         )
+
+    def is_equal_to(self, dependent: Kinds) -> bool:
+        """Whether most texts of the determinant go with the same text of a column."""
+        texts = pc.index_in(self.determinant.texts, dependent.texts).fill_null(-1)
+        is_same = np.asarray(texts) == self.groups.majority
+        sizes = self.groups.sizes
+        return bool(2 * sizes[is_same].sum() > sizes.sum())
 
     def suggest(self, rows: Array) -> Array:
         """Return the code that is expected in each row, -1 where none is, (rows,)."""
@@ -90,12 +98,18 @@ def find_contradictions(columns: Sequence[Kinds], rules: Sequence[Rule]) -> list
     """Return the cells that break the rules of their column, the most certain first.
 
     A determinant that is itself the worst cell of a row has no word about the others.
+    Of two columns that are mostly equal, such as a first and a last day, neither has a
+    word about the other: that they differ is no error.
     """
     if not columns or not rules:
         return []
     n_rows = len(columns[0].codes)
-    witnesses = call_witnesses(columns, rules)
     by_name = {column.name: column for column in columns}
+    witnesses = {}
+    for name, called in call_witnesses(columns, rules).items():
+        own = [witness for witness in called if not witness.is_equal_to(by_name[name])]
+        if own:
+            witnesses[name] = own
     worst = np.full(n_rows, -np.inf)
     worst_column = np.full(n_rows, "", object)
     for name, own in witnesses.items():
@@ -192,22 +206,16 @@ def _weigh(
 def _describe(
     b: Kinds, witnesses: Sequence[Witness], judgement: Judgement
 ) -> Iterator[tuple[float, Doubt]]:
-    """Yield doubts in words, with the evidence for each.
-
-    Two columns that are mostly equal, such as a first and a last day, may differ.
-    """
+    """Yield doubts in words, with the evidence for each."""
     for row, suggestion, evidence, place in zip(*judgement, strict=True):
         determinant, groups = witnesses[place].determinant, witnesses[place].groups
         code = determinant.codes[row]
         n_suggestion = groups.count_rows(code[None], suggestion[None])[0]
         n_rows = max(groups.sizes[code], n_suggestion + 1)  # the doubtful one, too
         text = b.texts[int(suggestion)].as_py()
-        told_by = determinant.texts[int(code)].as_py()
-        if text == told_by:
-            continue
         reason = (
             f"{b.name} is {text} in {n_suggestion:,} of {n_rows:,} rows with"
-            f" {determinant.name} {told_by}"
+            f" {determinant.name} {determinant.texts[int(code)].as_py()}"
         )
         value = b.texts[int(b.codes[row])].as_py()
         yield float(evidence), Doubt(int(row) + 1, b.name, value, text, reason)
