@@ -141,3 +141,10 @@ def test_a_description_is_of_the_library_of_the_frame(clients, library):
     found = check(convert(clients))
     assert type(found).__module__.partition(".")[0] == library
     assert list(found["column"].to_pandas()) == list(clients)
+
+
+@pytest.mark.parametrize("function", [check, corrections])
+@pytest.mark.parametrize("X", [np.zeros((5, 2)), [1.0, 2.0]])
+def test_what_is_no_frame_is_refused(function, X):
+    with pytest.raises(TypeError, match="where a frame of pandas, Polars or Arrow"):
+        function(X)

@@ -39,6 +39,7 @@ def check(X: Any, *, categorical_features: Sequence[str] | None = None) -> Any:
 
     Raises:
         ImportError: without PyArrow and rapidfuzz.
+        TypeError: if `X` is no frame.
         TableError: if a value of the frame cannot be used, or a name is of no column.
 
     Examples:
@@ -55,7 +56,7 @@ def check(X: Any, *, categorical_features: Sequence[str] | None = None) -> Any:
         >>> print(checked["warning"][1].partition(" (")[0])
         holds '1000000' in row 8, far outside its other values
     """
-    frame = Frame.read(X)
+    frame = _read(X)
     columns, facts = Columns.survey_frame(frame, categorical_features)
     rows = frame.rows
     texts = describe_columns(hold_rows(rows), rows, columns, facts, REMEDIES)
@@ -96,6 +97,7 @@ def corrections(
 
     Raises:
         ImportError: without PyArrow and rapidfuzz.
+        TypeError: if `X` is no frame.
         TableError: if a value of the frame cannot be used, or there is no column
             `same`.
 
@@ -109,7 +111,7 @@ def corrections(
            row column  value suggestion
         0   91   town  Bergn     Bergen
     """
-    frame = Frame.read(X)
+    frame = _read(X)
     if same is not None and same not in frame.rows.schema.names:
         raise TableError(f"X has no column {same!r}; give the name of one as same.")
     if model is None:
@@ -125,6 +127,16 @@ def corrections(
         for name, values in zip(FIELDS, lists, strict=True)
     }
     return wrap(frame.library, pa.table(arrays), FIELDS, None)
+
+
+def _read(X: Any) -> Frame:
+    """Read a frame, and raise if it is none."""
+    if not (hasattr(X, "columns") or hasattr(X, "column_names")):
+        raise TypeError(
+            f"X is a {type(X).__name__}, where a frame of pandas, Polars or Arrow was"
+            " expected; make it one."
+        )
+    return Frame.read(X)
 
 
 def _fit(X: Any) -> TiedAutoencoder:
