@@ -205,7 +205,7 @@ def test_work_is_said_to_go_on_to_people_alone(
     assert ("tied-tables: reading\n" in said) == (options == "")
 
 
-HEAVY = set("keras jax sklearn scipy h5py torch tensorflow".split())
+HEAVY = set("keras jax sklearn scipy h5py torch tensorflow pandas".split())
 IMPORTS = {
     "encode m.safetensors fruit.csv -o codes.csv": HEAVY,
     "fit fruit.csv -o new.safetensors --epochs 2": HEAVY,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tied_tables.cli._messages import UsageError
+from tied_tables.cli._table import import_arrow
 
 if TYPE_CHECKING:
     from tied_tables._column_words import FactText
@@ -78,6 +79,7 @@ def load(name: str | Path) -> Model:
             " model.safetensors writes one."
         )
 
+    import_arrow()
     from tied_tables.model.file import read
     from tied_tables.rows import find_columns
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import os
+import sys
+import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatch
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from tied_tables._text import format_quantity, propose
@@ -74,6 +77,7 @@ class TableOptions:
         self, path: str, text: Collection[str] | None = (), absent: Collection[str] = ()
     ) -> Source:
         """Open a table; the absent columns are missing only if this is asked for."""
+        import_arrow()
         from tied_tables.io import open_table
 
         options = dict(vars(self))
@@ -81,6 +85,23 @@ class TableOptions:
         options["absent"] = absent if options.pop("impute_absent", False) else ()
         options["delimiter"] = DELIMITER_NAMES.get(self.delimiter or "", self.delimiter)
         return open_table(path, text=text, header=header, **options)
+
+
+def import_arrow() -> None:
+    """Import Arrow without pandas, which its first array would import.
+
+    That takes longer than most commands, and none needs it.
+    """
+    if "pandas" in sys.modules:
+        return
+    import pyarrow as pa
+
+    too_old = ModuleType("pandas")
+    vars(too_old)["__version__"] = "0"  # which Arrow takes for none
+    sys.modules["pandas"] = too_old
+    with warnings.catch_warnings(action="ignore"):
+        pa.array([0])
+    del sys.modules["pandas"]
 
 
 @dataclass(frozen=True)
