@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from tied_tables.rules import Rules
 from tied_tables.rules.dependencies import count_pairs, measure_rule
-from tied_tables.rules.kinds import encode_kinds
+from tied_tables.rules.kinds import encode_texts
 
 
 def encode(texts):
-    return encode_kinds("column", pa.chunked_array([pa.array(texts, pa.string())]))
+    return encode_texts("column", pa.chunked_array([pa.array(texts, pa.string())]))
 
 
 def find_doubts(table):

@@ -172,5 +172,5 @@ def test_new_rows_are_read_with_the_decimal_mark_of_the_table(cells, to_table):
     doubts = rules.judge(row)
     suggestions = [doubt.suggestion for doubt in doubts]
     assert suggestions == ([] if GERMAN[cells] is None else [GERMAN[cells]])
-    [(_, holds)] = rules.find_held(row)
+    [(_, holds)] = rules.find_satisfied(row)
     assert holds.tolist() == [not doubts]

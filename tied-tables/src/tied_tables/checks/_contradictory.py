@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 
 from tied_tables.rows import Batch
-from tied_tables.rules import Doubt, Held, Rules, find_minorities
+from tied_tables.rules import Doubt, Rules, SatisfiedRelation, find_minorities
 
-MOST_CELLS = 2**26  # of rows in which rules are found together
+RULE_BLOCK_CELLS = 2**26  # of rows in which rules are found together
 
 
 class ContradictionFinder:
@@ -31,7 +31,7 @@ class ContradictionFinder:
         for batch in batches:
             self._rows.append(batch.rows)
             n_rows = sum(rows.num_rows for rows in self._rows)
-            if n_rows * batch.rows.num_columns > MOST_CELLS:
+            if n_rows * batch.rows.num_columns > RULE_BLOCK_CELLS:
                 self._judge()
             yield batch
 
@@ -41,9 +41,9 @@ class ContradictionFinder:
             self._judge()
         return self._doubts
 
-    def find_held(self, rows: pa.RecordBatch) -> list[Held]:
+    def find_satisfied(self, rows: pa.RecordBatch) -> list[SatisfiedRelation]:
         """Return the columns of each relation, and in which rows it holds, `(n,)`."""
-        return self._latest.find_held(pa.Table.from_batches([rows]))
+        return self._latest.find_satisfied(pa.Table.from_batches([rows]))
 
     def _judge(self) -> None:
         """Judge the rows that were collected."""

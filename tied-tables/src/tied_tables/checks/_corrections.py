@@ -37,13 +37,13 @@ def find_corrections(
     batches = repeats.watch(contradictions.watch(rows.read(problems)))
     oddest = find_oddest(batches, transform, MOST_ODD)
     doubts = contradictions.find()
-    held = contradictions.find_held(oddest.rows)
+    satisfied = contradictions.find_satisfied(oddest.rows)
     for column in rows.columns.used:
         if column.other:  # which the rare ones in training are, too
             problems.unseen.texts.pop(column.name, None)
     doubts += list_misread(problems.misread) + list_misread(problems.unseen)
     displaced = find_displaced(oddest, transform)
-    odd = list_misspelt(problems.misspelt, rows.columns) + find_odd(oddest, held)
+    odd = list_misspelt(problems.misspelt, rows.columns) + find_odd(oddest, satisfied)
     moved = {doubt.row for doubt in displaced}
     doubts += repeats.find() + displaced
     doubts += [doubt for doubt in odd if doubt.row not in moved]

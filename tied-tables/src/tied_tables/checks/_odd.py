@@ -17,7 +17,7 @@ from tied_tables._types import Array
 from tied_tables.columns import OTHER, format_cell
 from tied_tables.model.causes import describe_reasons
 from tied_tables.rows import Batch, BatchTransform, prepend_id
-from tied_tables.rules import Doubt, Held
+from tied_tables.rules import Doubt, SatisfiedRelation
 
 RARE, RARE_SHARE = 50.0, 0.1
 """A row is rare if one row in so many is as odd, and about ten of the table."""
@@ -72,17 +72,19 @@ class Oddest:
         )
 
 
-def find_odd(oddest: Oddest, held: Sequence[Held] = ()) -> list[Doubt]:
+def find_odd(
+    oddest: Oddest, satisfied: Sequence[SatisfiedRelation] = ()
+) -> list[Doubt]:
     """Doubt the first cause of rows that stand out, or that it alone makes rare.
 
     Large numbers that are right come together: columns are no cause where a relation
-    between them holds. `held` has the columns of each, and in which rows it does.
+    between them holds. `satisfied` has the columns of each, and in which rows it does.
     """
     doubts = []
     for place, causes in enumerate(oddest.causes):
         least = CONTRADICTION * causes[0].share if causes else 0
         columns = {cause.column for cause in causes if cause.share >= least}
-        if any(columns <= names and holds[place] for names, holds in held):
+        if any(columns <= names and holds[place] for names, holds in satisfied):
             continue
         share = sum(cause.share for cause in causes[:2])
         is_clear = oddest.are_curable[place] and share >= MAIN_SHARE

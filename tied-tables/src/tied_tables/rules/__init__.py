@@ -14,13 +14,18 @@ from numpy.typing import NDArray
 from tied_tables._types import Array
 from tied_tables.rules._doubt import Doubt
 from tied_tables.rules.agreement import find_minorities
-from tied_tables.rules.contradictions import call_witnesses, find_contradictions
-from tied_tables.rules.dependencies import Dependency, Rule, find_rules, keep_rules
-from tied_tables.rules.gaps import solve_gaps, tell_gaps
-from tied_tables.rules.kinds import Kinds, align_kinds, find_kinds
+from tied_tables.rules.contradictions import apply_rules, find_contradictions
+from tied_tables.rules.dependencies import (
+    Dependency,
+    DependencyRule,
+    find_rules,
+    keep_rules,
+)
+from tied_tables.rules.gaps import impute_by_rules, solve_gaps
+from tied_tables.rules.kinds import TextCodes, align_codes, find_kinds
 from tied_tables.rules.numbers import Numbers, find_numbers, read_numbers
-from tied_tables.rules.relations import Held, Relation, find_relations
-from tied_tables.rules.slips import find_slips
+from tied_tables.rules.relations import Relation, SatisfiedRelation, find_relations
+from tied_tables.rules.slips import find_relation_errors
 from tied_tables.rules.stored import deserialize, serialize
 from tied_tables.rules.texts import (
     doubt_encoding,
@@ -32,14 +37,14 @@ from tied_tables.rules.texts import (
 __all__ = [
     "Dependency",
     "Doubt",
-    "Held",
     "Relation",
     "Rules",
+    "SatisfiedRelation",
     "find_kinds",
     "find_minorities",
 ]
 
-MOST_CELLS = 2**22  # in which rules are found
+RULE_SAMPLE_CELLS = 2**22  # in which rules are found
 
 
 class Rules(NamedTuple):
@@ -64,8 +69,8 @@ class Rules(NamedTuple):
         ('city', 'Bern', 'city is Bern in 25 of 26 rows with zip 1')
     """
 
-    kinds: dict[str, Kinds]
-    rules: list[Rule]
+    kinds: dict[str, TextCodes]
+    rules: list[DependencyRule]
     relations: list[Relation]
     numbers: dict[str, Numbers]
 
@@ -75,29 +80,30 @@ class Rules(NamedTuple):
 
         Of a table with more than four million cells, it looks at the first rows.
         """
-        table = table.slice(0, MOST_CELLS // max(1, table.num_columns))
+        most_rows = RULE_SAMPLE_CELLS // max(1, table.num_columns)
+        table = table.slice(0, most_rows)
         columns = find_kinds(table)
         numbers = find_numbers(columns)
         kinds, rules = keep_rules(columns, find_rules(columns))
         relations = find_relations(numbers)
         related = {name for relation in relations for name in relation.names}
-        typical = [each.summarize() for each in numbers if each.name in related]
+        typical = [column.summarize() for column in numbers if column.name in related]
         return cls.of(kinds, rules, relations, typical)
 
     @classmethod
     def of(
         cls,
-        kinds: Sequence[Kinds],
-        rules: Sequence[Rule],
+        kinds: Sequence[TextCodes],
+        rules: Sequence[DependencyRule],
         relations: Sequence[Relation],
         numbers: Sequence[Numbers],
     ) -> Self:
         """Put rules together."""
         return cls(
-            {each.name: each for each in kinds},
+            {column.name: column for column in kinds},
             list(rules),
             list(relations),
-            {each.name: each for each in numbers},
+            {column.name: column for column in numbers},
         )
 
     def to_json(self) -> bytes:
@@ -141,8 +147,9 @@ class Rules(NamedTuple):
         are odd in how they are written.
         """
         columns = self.align(find_kinds(table))
+        numbers = self.read_numbers(columns)
         doubts = [
-            *find_slips(self.relations, self.read_numbers(columns), self.numbers),
+            *find_relation_errors(self.relations, numbers, self.numbers),
             *find_contradictions(columns, self.rules),
             *doubt_encoding(columns),
             *doubt_suffixes(columns),
@@ -156,12 +163,12 @@ class Rules(NamedTuple):
             first.setdefault((doubt.row, doubt.column), doubt)
         return list(first.values())
 
-    def align(self, columns: Sequence[Kinds]) -> list[Kinds]:
+    def align(self, columns: Sequence[TextCodes]) -> list[TextCodes]:
         """Return columns with the codes that their texts have in these rules."""
         aligned = []
         for column in columns:
             known = self.kinds.get(column.name)
-            aligned.append(column if known is None else align_kinds(column, known))
+            aligned.append(column if known is None else align_codes(column, known))
         return aligned
 
     def fill(
@@ -170,42 +177,44 @@ class Rules(NamedTuple):
         gaps: Mapping[str, NDArray[np.bool_]],
         alone: Collection[str] = (),
     ) -> dict[str, Array]:
-        """Return the texts of gaps that rules tell, by column; None elsewhere.
+        """Return the texts that rules suggest for gaps, by column; None elsewhere.
 
         Args:
             rows: the rows.
             gaps: where values are missing, by column, (rows,) bool.
-            alone: columns of which nothing but rules tells: all their gaps get a text.
+            alone: columns that nothing but rules imputes: all their gaps get a text.
         """
         columns = self.align(find_kinds(pa.Table.from_batches([rows])))
-        witnesses = call_witnesses(columns, self.rules)
+        rules = apply_rules(columns, self.rules)
         numbers = self.read_numbers(columns)
         found = solve_gaps(numbers, self.relations, gaps)
         for column in columns:
             name = column.name
-            if name in gaps and name in witnesses:
-                told = tell_gaps(
-                    column, witnesses[name], gaps[name], is_alone=name in alone
+            if name in gaps and name in rules:
+                rule_values = impute_by_rules(
+                    column, rules[name], gaps[name], is_alone=name in alone
                 )
-                solved = found.get(name, told)
-                found[name] = np.where(solved == None, told, solved)  # noqa: E711
+                solved = found.get(name, rule_values)
+                is_unsolved = solved == None  # noqa: E711
+                found[name] = np.where(is_unsolved, rule_values, solved)
         return found
 
-    def read_numbers(self, columns: Sequence[Kinds]) -> dict[str, Numbers]:
+    def read_numbers(self, columns: Sequence[TextCodes]) -> dict[str, Numbers]:
         """Read the columns that stand in relations, by name; without numbers as NaN."""
         found = {}
         for column in columns:
             if known := self.numbers.get(column.name):
-                missing = known._replace(values=np.full(len(column.codes), np.nan))
-                found[column.name] = read_numbers(column, 1, known.decimal) or missing
+                numbers = read_numbers(column, 1, known.decimal)
+                missing = np.full(len(column.codes), np.nan)
+                found[column.name] = numbers or known._replace(values=missing)
         return found
 
-    def find_held(self, table: pa.Table) -> list[Held]:
+    def find_satisfied(self, table: pa.Table) -> list[SatisfiedRelation]:
         """Return the columns of each relation, and the rows in which it holds."""
         numbers = self.read_numbers(find_kinds(table))
-        held = []
+        satisfied = []
         for relation in self.relations:
             if relation.names <= numbers.keys():
                 holds, _ = relation.check(numbers)
-                held.append((relation.names, holds))
-        return held
+                satisfied.append((relation.names, holds))
+        return satisfied

@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from tied_tables._types import Array
 from tied_tables.rules._doubt import Doubt
-from tied_tables.rules.kinds import MISSING_CODE, Kinds, find_kinds
+from tied_tables.rules.kinds import MISSING_CODE, TextCodes, find_kinds
 
 LEAST_AGREEMENT = 0.5  # of the rows of a column, or they do not speak of one thing
 
@@ -33,29 +33,30 @@ def find_minorities(table: pa.Table, same: str) -> list[Doubt]:
         >>> doubt.row, doubt.suggestion, doubt.reason
         (3, '7:10', 'time is 7:10 in 2 of 3 rows with flight A1')
     """
-    kinds = {column.name: column for column in find_kinds(table)}
-    groups = kinds.pop(same, None)
+    columns = {column.name: column for column in find_kinds(table)}
+    groups = columns.pop(same, None)
     if groups is None:
         return []
     found = []
-    for column in kinds.values():
+    for column in columns.values():
         modes, counts, totals = _find_modes(groups, column)
         is_known = (groups.codes != MISSING_CODE) & (column.codes != MISSING_CODE)
         rows = np.flatnonzero(is_known)
-        n_known = len(rows)
-        rows = rows[modes[groups.codes[rows]] != MISSING_CODE]
-        agrees = modes[groups.codes[rows]] == column.codes[rows]
-        if agrees.sum() < LEAST_AGREEMENT * n_known:
+        expected = modes[groups.codes[rows]]
+        is_expected = expected == column.codes[rows]
+        if is_expected.sum() < LEAST_AGREEMENT * len(rows):
             continue
-        for row in rows[~agrees].tolist():
+        is_doubtful = ~is_expected & (expected != MISSING_CODE)
+        for row in rows[is_doubtful].tolist():
             group = groups.codes[row]
             share = f"{counts[group]:,} of {totals[group]:,} rows"
             thing = groups.texts[group].as_py()
             mode = column.texts[modes[group]].as_py()
+            value = column.texts[column.codes[row]].as_py()
             doubt = Doubt(
                 row + 1,
                 column.name,
-                column.texts[column.codes[row]].as_py(),
+                value,
                 mode,
                 f"{column.name} is {mode} in {share} with {same} {thing}",
             )
@@ -63,14 +64,16 @@ def find_minorities(table: pa.Table, same: str) -> list[Doubt]:
     return [doubt for _, doubt in sorted(found)]
 
 
-def _find_modes(groups: Kinds, column: Kinds) -> tuple[Array, Array, Array]:
+def _find_modes(groups: TextCodes, column: TextCodes) -> tuple[Array, Array, Array]:
     """The most frequent text of each group, and how many rows have it, and have any.
 
     The code of a text is -1 in a group where several are as frequent, or none is there.
     """
     is_known = (groups.codes != MISSING_CODE) & (column.codes != MISSING_CODE)
-    n_groups, n_texts = len(groups.texts), max(1, len(column.texts))
-    pairs = groups.codes[is_known].astype(np.int64) * n_texts + column.codes[is_known]
+    n_groups = len(groups.texts)
+    n_texts = max(1, len(column.texts))
+    known_groups = groups.codes[is_known].astype(np.int64)
+    pairs = known_groups * n_texts + column.codes[is_known]
     pairs, counts = np.unique(pairs, return_counts=True)
     group_of, text_of = np.divmod(pairs, n_texts)
     largest = np.zeros(n_groups, np.int64)

@@ -14,16 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tied_tables._types import Array
-from tied_tables.rules.kinds import FEWEST_ROWS, Kinds, drop_suspects
+from tied_tables.rules.kinds import MIN_GROUP_ROWS, TextCodes, drop_suspects
 
-SAMPLE_ROWS = 20_000  # on which rules are chosen
+RULE_SAMPLE_ROWS = 20_000  # on which rules are chosen
 LARGEST_GROUP = 1_000  # rows of a group that are in the sample, about
 FEWEST_REPEATED = 20  # rows in such groups, for a rule
-FEWEST_TELLING = 0.3
-MOST_RULES = 4  # that judge a column
+MIN_INFORMATION = 0.3
+MOST_RULES_OF_COLUMN = 4
 LEAST_TAU = 0.8
-MOST_PAIRS = 2**18  # of texts, that all rules keep
-SCREEN_PAIRS, LEAST_SCREENED = 1_000, 0.7  # of rows, by which rules are chosen first
+MOST_STORED_PAIRS = 2**18  # of texts, that all rules keep
+SCREEN_PAIRS = 1_000  # of rows, by which rules are chosen first
+LEAST_SCREEN_TAU = 0.7
 MOST_EXCEPTIONS = 0.1  # of the rows in groups
 LEAST_LONELY = 0.7  # of the exceptions of a rule, that are few in their group
 MOST_MIXED = 0.25  # of the other rows of a group, that are not its majority
@@ -37,7 +38,7 @@ class Dependency(NamedTuple):
         determinant: the column that tells.
         dependent: the column that is told.
         tau: 1 without exceptions, 0 if the columns are independent.
-        telling: how much of the surprise in the dependent is gone, from 0 to 1.
+        information: how much of the surprise in the dependent is gone, from 0 to 1.
         n_rows: the rows in groups of at least three with the same determinant.
         n_exceptions: those that differ from the majority of their group.
     """
@@ -45,7 +46,7 @@ class Dependency(NamedTuple):
     determinant: str
     dependent: str
     tau: float
-    telling: float
+    information: float
     n_rows: int
     n_exceptions: int
 
@@ -120,7 +121,7 @@ class Groups(NamedTuple):
         )
 
 
-class Rule(NamedTuple):
+class DependencyRule(NamedTuple):
     """A dependency with its counts in all rows.
 
     Attributes:
@@ -147,14 +148,15 @@ def count_pairs(
 def measure_rule(
     groups: Groups, b_counts: Array, weights: Array
 ) -> tuple[float, float]:
-    """Return tau and how telling a rule is; 0 of both if too few rows repeat.
+    """Return tau and the information of a rule; 0 of both if too few rows repeat.
 
     `weights` are how many rows each row of a group of a stands for, (kinds of a,).
     """
     owners = groups.keys // groups.n_b
     sizes = groups.sizes[owners]
-    is_repeated = sizes >= FEWEST_ROWS
-    counts, sizes = groups.counts[is_repeated], sizes[is_repeated]
+    is_repeated = sizes >= MIN_GROUP_ROWS
+    sizes = sizes[is_repeated]
+    counts = groups.counts[is_repeated]
     if counts.sum() < FEWEST_REPEATED:
         return 0.0, 0.0
     rows = counts * weights[owners[is_repeated]]
@@ -163,41 +165,54 @@ def measure_rule(
     base = np.average(totals - 1, weights=rows) / (b_counts.sum() - 1)
     if not 0 < base < agree:
         return 0.0, 0.0
-    telling = np.log(agree / base) / -np.log(base)
-    return float((agree - base) / (1 - base)), float(telling)
+    tau = (agree - base) / (1 - base)
+    information = np.log(agree / base) / -np.log(base)
+    return float(tau), float(information)
 
 
-def find_rules(columns: Sequence[Kinds], seed: int = 0) -> list[Rule]:
+def find_rules(columns: Sequence[TextCodes], seed: int = 0) -> list[DependencyRule]:
     """Return the most telling rules for each column in turn, the most telling first.
 
     They are chosen on a sample for each determinant, in which its groups are whole, and
     counted in all rows.
     """
-    generator = np.random.default_rng(seed)
     clean = drop_suspects(columns)
-    table = np.array([column.codes for column in clean])  # (columns, rows)
-    bases = np.array([np.square(column.shares()).sum() for column in clean])
-    telling = np.zeros((len(columns), len(columns)))  # [determinant, dependent]
-    for i, a in enumerate(clean):
+    information = _estimate_information(clean, np.random.default_rng(seed))
+    found = []
+    for j, b in enumerate(columns):
+        order = np.argsort(-information[:, j], kind="stable")
+        for i in order[:MOST_RULES_OF_COLUMN].tolist():
+            if information[i, j] >= MIN_INFORMATION:
+                found.append(prove_rule(clean[i], clean[j], b))
+    return [rule for rule in found if rule is not None]
+
+
+def _estimate_information(
+    columns: Sequence[TextCodes], generator: np.random.Generator
+) -> Array:
+    """Return the information of each rule in a sample, (determinants, dependents).
+
+    It is 0 of a rule with too many exceptions.
+    """
+    table = np.array([column.codes for column in columns])  # (columns, rows)
+    bases = np.array([np.square(column.shares()).sum() for column in columns])
+    information = np.zeros((len(columns), len(columns)))
+    for i, a in enumerate(columns):
         rows, weights = _sample_groups(a, generator)
         if len(rows) < FEWEST_REPEATED:
             continue
-        codes = a.codes[rows]
-        pairs = _draw_pairs(codes, weights, generator)
-        first, second = (table[:, rows[places]] for places in pairs)
-        for j in _screen(first, second, bases).tolist():
-            b = clean[j]
-            if j != i:
-                groups = count_pairs(codes, b.codes[rows], len(a.counts), len(b.counts))
-                tau, told = measure_rule(groups, b.counts, weights)
-                telling[i, j] = told if tau >= LEAST_TAU else 0.0
-    found = []
-    for j, b in enumerate(columns):
-        order = np.argsort(-telling[:, j], kind="stable")[:MOST_RULES].tolist()
-        for i in order:
-            if telling[i, j] >= FEWEST_TELLING:
-                found.append(prove_rule(clean[i], clean[j], b))
-    return [rule for rule in found if rule is not None]
+        a_codes = a.codes[rows]
+        first, second = _draw_pairs(a_codes, weights, generator)
+        screened = _screen(table[:, rows[first]], table[:, rows[second]], bases)
+        for j in screened.tolist():
+            if j == i:
+                continue
+            b = columns[j]
+            groups = count_pairs(a_codes, b.codes[rows], len(a.counts), len(b.counts))
+            tau, rule_information = measure_rule(groups, b.counts, weights)
+            if tau >= LEAST_TAU:
+                information[i, j] = rule_information
+    return information
 
 
 def _draw_pairs(
@@ -215,10 +230,11 @@ def _draw_pairs(
     starts, sizes = starts[is_group], sizes[is_group]
     chances = sizes * weights[texts[is_group]]
     groups = generator.choice(len(sizes), SCREEN_PAIRS, p=chances / chances.sum())
-    first = generator.integers(sizes[groups])
-    distance = generator.integers(1, sizes[groups])
-    second = (first + distance) % sizes[groups]
-    return order[starts[groups] + first], order[starts[groups] + second]
+    starts, sizes = starts[groups], sizes[groups]  # of each pair
+    first = generator.integers(sizes)
+    distance = generator.integers(1, sizes)
+    second = (first + distance) % sizes
+    return order[starts + first], order[starts + second]
 
 
 def _screen(first: Array, second: Array, bases: Array) -> Array:
@@ -228,80 +244,88 @@ def _screen(first: Array, second: Array, bases: Array) -> Array:
     """
     is_present = (first >= 0) & (second >= 0)
     n_present = is_present.sum(axis=1)
-    agree = ((first == second) & is_present).sum(axis=1) / np.maximum(n_present, 1)
-    return np.flatnonzero((bases < 1) & (agree - bases >= LEAST_SCREENED * (1 - bases)))
+    n_equal = ((first == second) & is_present).sum(axis=1)
+    agree = n_equal / np.maximum(n_present, 1)
+    least = LEAST_SCREEN_TAU * (1 - bases)
+    return np.flatnonzero((bases < 1) & (agree - bases >= least))
 
 
-def prove_rule(a: Kinds, b: Kinds, raw: Kinds) -> Rule | None:
+def prove_rule(a: TextCodes, b: TextCodes, raw: TextCodes) -> DependencyRule | None:
     """Count a rule in all rows; None if its exceptions are no errors.
 
     `a` and `b` are without likely misspellings; exceptions are counted in `raw`, which
     is b with them.
     """
     groups = count_pairs(a.codes, b.codes, len(a.counts), len(b.counts))
-    tau, telling = measure_rule(groups, b.counts, np.ones(len(a.counts)))
+    tau, information = measure_rule(groups, b.counts, np.ones(len(a.counts)))
     is_counted = (a.codes >= 0) & (raw.codes >= 0)
-    is_counted &= groups.sizes[a.codes] >= FEWEST_ROWS
+    is_counted &= groups.sizes[a.codes] >= MIN_GROUP_ROWS
+    is_exception = is_counted & (groups.majority[a.codes] != raw.codes)
     n_rows = int(is_counted.sum())
-    n_exceptions = int((is_counted & (groups.majority[a.codes] != raw.codes)).sum())
+    n_exceptions = int(is_exception.sum())
     if tau < LEAST_TAU or n_exceptions > MOST_EXCEPTIONS * n_rows:
         return None
     # Where most groups with exceptions are mixed, no exception is an error.
-    is_repeated = groups.sizes >= FEWEST_ROWS
+    is_repeated = groups.sizes >= MIN_GROUP_ROWS
     sizes = groups.sizes[is_repeated]
-    others = sizes - groups.tops[is_repeated]
-    is_few = others <= np.maximum(1, MOST_MIXED * (sizes - 1))
-    if others[is_few].sum() < LEAST_LONELY * others.sum():
+    minorities = sizes - groups.tops[is_repeated]
+    is_few = minorities <= np.maximum(1, MOST_MIXED * (sizes - 1))
+    if minorities[is_few].sum() < LEAST_LONELY * minorities.sum():
         return None
     prior = 1 / tau - 1 + PRIOR_GROUPS / len(sizes)
-    dependency = Dependency(a.name, b.name, tau, telling, n_rows, n_exceptions)
-    return Rule(dependency, groups, float(prior))
+    dependency = Dependency(a.name, b.name, tau, information, n_rows, n_exceptions)
+    return DependencyRule(dependency, groups, float(prior))
 
 
 def keep_rules(
-    columns: Sequence[Kinds], rules: Sequence[Rule]
-) -> tuple[list[Kinds], list[Rule]]:
+    columns: Sequence[TextCodes], rules: Sequence[DependencyRule]
+) -> tuple[list[TextCodes], list[DependencyRule]]:
     """Return rules without what they do not need, and the texts that they do.
 
     Texts of determinants that are in few rows are not needed. Rules are left out once
     all have so many pairs.
     """
-    places = {column.name: place for place, column in enumerate(columns)}
-    needed = [np.zeros(len(column.counts), bool) for column in columns]
-    kept = []
+    by_name = {column.name: column for column in columns}
+    needed = {name: np.zeros(len(b.counts), bool) for name, b in by_name.items()}
+    kept_rules = []
     n_pairs = 0
     for rule in rules:
         groups = rule.groups
         a, b = np.divmod(groups.keys, groups.n_b)
-        is_group = groups.sizes[a] >= FEWEST_ROWS
+        is_group = groups.sizes[a] >= MIN_GROUP_ROWS
         n_pairs += int(is_group.sum())
-        if n_pairs > MOST_PAIRS:
+        if n_pairs > MOST_STORED_PAIRS:
             break
-        kept.append(rule)
-        determinant, dependent = (places[name] for name in rule.dependency[:2])
+        kept_rules.append(rule)
+        determinant, dependent = rule.dependency[:2]
         needed[determinant][a[is_group]] = True
         needed[dependent][b[is_group]] = True
-    codes = [np.flatnonzero(is_needed) for is_needed in needed]
-    recoded = []
-    for rule in kept:
-        determinant, dependent = (places[name] for name in rule.dependency[:2])
+    codes = {name: np.flatnonzero(is_needed) for name, is_needed in needed.items()}
+    recoded_rules = []
+    for rule in kept_rules:
+        determinant, dependent = rule.dependency[:2]
         groups = rule.groups.recode(codes[determinant], codes[dependent])
-        recoded.append(rule._replace(groups=groups))
-    pairs = zip(columns, codes, strict=True)
-    return [column.keep(own) for column, own in pairs if len(own)], recoded
+        recoded_rules.append(rule._replace(groups=groups))
+    kept_columns = []
+    for name, kept_codes in codes.items():
+        if len(kept_codes):
+            kept_columns.append(by_name[name].keep(kept_codes))
+    return kept_columns, recoded_rules
 
 
-def _sample_groups(a: Kinds, generator: np.random.Generator) -> tuple[Array, Array]:
+def _sample_groups(a: TextCodes, generator: np.random.Generator) -> tuple[Array, Array]:
     """Choose whole groups of rows with the same text, thinned where they are large.
 
     Returns the places of the rows, and how many rows each row of a group stands for.
     """
-    kept = np.minimum(1, LARGEST_GROUP / np.maximum(1, a.counts))
-    expected = a.counts * kept * (a.counts >= FEWEST_ROWS)
+    is_group = a.counts >= MIN_GROUP_ROWS
+    kept = np.minimum(1, LARGEST_GROUP / np.maximum(1, a.counts))  # share of a group
+    expected = a.counts * kept * is_group
     order = generator.permutation(len(a.counts))
-    reached = np.cumsum(expected[order])
-    kept[order[reached > max(SAMPLE_ROWS, expected[order[:1]].sum())]] = 0
-    kept[a.counts < FEWEST_ROWS] = 0
+    n_first = expected[order[:1]].sum()  # one group is kept, however large
+    is_full = np.cumsum(expected[order]) > max(RULE_SAMPLE_ROWS, n_first)
+    kept[order[is_full]] = 0
+    kept[~is_group] = 0
     chances = np.append(kept, 0.0)[a.codes]  # a code of -1 is the last
     rows = np.flatnonzero(generator.random(len(a.codes), np.float32) < chances)
     return rows, 1 / np.maximum(kept, 1e-12)

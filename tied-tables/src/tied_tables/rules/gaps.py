@@ -1,4 +1,4 @@
-"""What rules tell of missing values."""
+"""Missing values that rules impute."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,12 +7,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tied_tables._types import Array
-from tied_tables.rules.contradictions import Witness
-from tied_tables.rules.kinds import Kinds
+from tied_tables.rules.contradictions import AppliedRule
+from tied_tables.rules.kinds import TextCodes
 from tied_tables.rules.numbers import Numbers
 from tied_tables.rules.relations import Relation
 
-LEAST_SURE = 0.9  # the chance of a value, if other columns tell it, too
+LEAST_CHANCE = 0.9  # of a text, if the model imputes the column, too
 
 
 def solve_gaps(
@@ -20,7 +20,7 @@ def solve_gaps(
     relations: Sequence[Relation],
     gaps: Mapping[str, NDArray[np.bool_]],
 ) -> dict[str, Array]:
-    """Return the texts of numbers that relations tell, by column; None elsewhere.
+    """Return the texts of numbers that relations give, by column; None elsewhere.
 
     A number counts if the relation holds with it, as its column is rounded.
     """
@@ -30,8 +30,10 @@ def solve_gaps(
             if not relation.names <= numbers.keys():
                 continue
             column = numbers[name]
-            values = np.round(relation.solve(name, numbers), column.places) + 0.0
-            holds, _ = relation.check({**numbers, name: column._replace(values=values)})
+            solution = relation.solve(name, numbers)
+            values = np.round(solution, column.places) + 0.0
+            solved = column._replace(values=values)
+            holds, _ = relation.check({**numbers, name: solved})
             texts = found.setdefault(name, np.full(len(values), None, object))
             is_new = holds & gaps[name] & (texts == None)  # noqa: E711
             for row in np.flatnonzero(is_new).tolist():
@@ -39,36 +41,37 @@ def solve_gaps(
     return found
 
 
-def tell_gaps(
-    column: Kinds,
-    witnesses: Sequence[Witness],
+def impute_by_rules(
+    column: TextCodes,
+    rules: Sequence[AppliedRule],
     is_gap: NDArray[np.bool_],
     *,
     is_alone: bool,
 ) -> Array:
-    """Return the texts that witnesses tell of the gaps of a column; None elsewhere.
+    """Return the texts that rules suggest for the gaps of a column; None elsewhere.
 
-    If nothing else tells of the column, all gaps have one: that of the surest witness,
-    or the most frequent.
+    If nothing else imputes the column, all gaps have one: that of the surest rule, or
+    the most frequent.
     """
     rows = np.flatnonzero(is_gap)
     codes = np.full(len(rows), -1)
     chances = np.zeros(len(rows))
     shares = column.shares()
-    for witness in witnesses:
-        suggested = witness.suggest(rows)
-        a, groups = witness.determinant.codes[rows], witness.groups
-        prior = witness.prior * shares[suggested]
-        chance = (groups.tops[a] + prior) / (groups.sizes[a] + witness.prior)
+    for rule in rules:
+        suggested = rule.suggest(rows)
+        a = rule.determinant.codes[rows]
+        prior = rule.prior * shares[suggested]
+        n_rows = rule.groups.sizes[a] + rule.prior
+        chance = (rule.groups.tops[a] + prior) / n_rows
         is_surer = (suggested >= 0) & (chance > chances)
         codes[is_surer] = suggested[is_surer]
         chances[is_surer] = chance[is_surer]
     if is_alone:
         codes[codes < 0] = column.counts.argmax()
     else:
-        codes[chances < LEAST_SURE] = -1
+        codes[chances < LEAST_CHANCE] = -1
     texts = np.full(len(is_gap), None, object)
-    known = codes >= 0
-    chosen = column.texts.take(pa.array(codes[known]))
-    texts[rows[known]] = chosen.to_pylist()
+    is_known = codes >= 0
+    chosen = column.texts.take(pa.array(codes[is_known]))
+    texts[rows[is_known]] = chosen.to_pylist()
     return texts

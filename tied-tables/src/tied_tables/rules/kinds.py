@@ -12,13 +12,13 @@ from tied_tables._types import Array
 from tied_tables.columns import MISSING
 
 MISSING_CODE = -1
-FEWEST_ROWS = 3  # of a group that tells what its rows have in common
-RARE_RATIO = 20  # of the rows with a text and with its misspelling, at least
+MIN_GROUP_ROWS = 3  # of a group that tells what its rows have in common
+MISSPELLING_RATIO = 20  # of the rows with a text and with its misspelling, at least
 SIMILAR = 0.8  # the share of the letters that are the same
-MOST_PAIRS = 1_000_000  # of texts that are compared
+MOST_COMPARED_PAIRS = 1_000_000  # of texts that are compared
 
 
-class Kinds(NamedTuple):
+class TextCodes(NamedTuple):
     """A column as codes of its different texts.
 
     Attributes:
@@ -51,7 +51,7 @@ class Kinds(NamedTuple):
         )
 
 
-def find_kinds(table: pa.Table) -> list[Kinds]:
+def find_kinds(table: pa.Table) -> list[TextCodes]:
     """Return the kinds of each column that can be written as text."""
     found = []
     for name, values in zip(table.column_names, table.columns, strict=True):
@@ -59,35 +59,37 @@ def find_kinds(table: pa.Table) -> list[Kinds]:
             texts = values.cast(pa.string())
         except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # lists, bytes
             continue
-        found.append(encode_kinds(name, texts))
+        found.append(encode_texts(name, texts))
     return found
 
 
-def encode_kinds(name: str, texts: pa.ChunkedArray) -> Kinds:
-    """Return the kinds of a column of text."""
+def encode_texts(name: str, texts: pa.ChunkedArray) -> TextCodes:
+    """Return a column of text as codes of its different texts."""
     encoded = texts.combine_chunks().dictionary_encode()
     codes = np.asarray(encoded.indices.fill_null(MISSING_CODE))
     marks = pa.array(MISSING, pa.string())
     is_missing = pc.is_in(pc.utf8_trim_whitespace(encoded.dictionary), marks)
-    if gone := np.flatnonzero(is_missing).tolist():
-        codes = np.where(np.isin(codes, gone), MISSING_CODE, codes)
+    if missing_codes := np.flatnonzero(is_missing).tolist():
+        codes = np.where(np.isin(codes, missing_codes), MISSING_CODE, codes)
     counts = np.bincount(codes[codes >= 0], minlength=len(encoded.dictionary))
-    return Kinds(name, codes.astype(np.int32), encoded.dictionary, counts)
+    return TextCodes(name, codes.astype(np.int32), encoded.dictionary, counts)
 
 
-def align_kinds(kinds: Kinds, known: Kinds) -> Kinds:
+def align_codes(column: TextCodes, known: TextCodes) -> TextCodes:
     """Return a column with the codes of another, and new ones for its new texts."""
-    known_texts = _write_like(known.texts, kinds.texts)
-    places = pc.index_in(kinds.texts, known_texts)
-    is_new = np.asarray(places.is_null())
-    new_places = np.cumsum(is_new) - 1 + len(known.texts)
-    places = np.where(is_new, new_places, np.asarray(places.fill_null(0)))
-    texts = pa.concat_arrays([known_texts, kinds.texts.filter(pa.array(is_new))])
+    n_known = len(known.texts)
+    known_texts = _write_like(known.texts, column.texts)
+    known_places = pc.index_in(column.texts, known_texts)
+    is_new = np.asarray(known_places.is_null())
+    new_texts = column.texts.filter(pa.array(is_new))
+    new_places = n_known + np.cumsum(is_new) - 1
+    places = np.where(is_new, new_places, np.asarray(known_places.fill_null(0)))
+    texts = pa.concat_arrays([known_texts, new_texts])
     counts = np.zeros(len(texts), np.int64)
-    counts[places] = kinds.counts
-    counts[: len(known.counts)] = np.maximum(known.counts, counts[: len(known.counts)])
-    codes = np.append(places, MISSING_CODE)[kinds.codes].astype(np.int32)
-    return Kinds(kinds.name, codes, texts, counts)
+    counts[places] = column.counts
+    counts[:n_known] = np.maximum(known.counts, counts[:n_known])
+    codes = np.append(places, MISSING_CODE)[column.codes].astype(np.int32)
+    return TextCodes(column.name, codes, texts, counts)
 
 
 def _write_like(known: pa.Array, texts: pa.Array) -> pa.Array:
@@ -102,38 +104,48 @@ def _write_like(known: pa.Array, texts: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(known, r"^([-+]?\d+)$", r"\1.0")
 
 
-def find_suspects(kinds: Kinds) -> NDArray[np.bool_]:
+def find_suspects(column: TextCodes) -> NDArray[np.bool_]:
     """Return which texts may be misspellings of one that is far more frequent."""
-    is_suspect = np.zeros(len(kinds.counts), bool)
-    largest = kinds.counts.max(initial=0)
-    is_rare = (kinds.counts > 0) & (kinds.counts * RARE_RATIO <= largest)
+    texts = column.texts
+    counts = column.counts
+    is_suspect = np.zeros(len(counts), bool)
+    largest = counts.max(initial=0)
+    is_rare = (counts > 0) & (counts * MISSPELLING_RATIO <= largest)
     # Two numbers that look alike are no misspellings.
-    is_numeral = pc.match_substring_regex(kinds.texts, r"^[\d.]+$")
+    is_numeral = pc.match_substring_regex(texts, r"^[\d.]+$")
     rare = np.flatnonzero(is_rare & ~np.asarray(is_numeral.fill_null(False)))
-    order = np.argsort(-kinds.counts, kind="stable")[: MOST_PAIRS // max(1, len(rare))]
-    frequent = order[kinds.counts[order] >= RARE_RATIO]
+    most_frequent = MOST_COMPARED_PAIRS // max(1, len(rare))
+    order = np.argsort(-counts, kind="stable")[:most_frequent]
+    frequent = order[counts[order] >= MISSPELLING_RATIO]
     if not len(rare) or not len(frequent):
         return is_suspect
-    from rapidfuzz.distance import OSA  # takes long to import
-    from rapidfuzz.process import cdist
-
-    rare_texts = kinds.texts.take(rare).to_pylist()
-    frequent_texts = kinds.texts.take(frequent).to_pylist()
-    similarity = cdist(rare_texts, frequent_texts, scorer=OSA.normalized_similarity)
-    lengths = np.maximum.outer(
-        list(map(len, rare_texts)), list(map(len, frequent_texts))
+    is_near = _are_similar(
+        texts.take(rare).to_pylist(), texts.take(frequent).to_pylist()
     )
-    edits = np.rint((1 - similarity) * lengths)
-    is_near = (edits <= 1) & (lengths > 1) | (similarity >= SIMILAR)
-    is_far_rarer = kinds.counts[rare][:, None] * RARE_RATIO <= kinds.counts[frequent]
+    is_far_rarer = counts[rare][:, None] * MISSPELLING_RATIO <= counts[frequent]
     is_suspect[rare] = (is_near & is_far_rarer).any(axis=1)
     return is_suspect
 
 
-def drop_suspects(columns: Sequence[Kinds]) -> list[Kinds]:
-    """Return columns without texts that may be misspelt and are at home nowhere.
+def _are_similar(texts: list[str], others: list[str]) -> Array:
+    """Return which of two lists of texts differ in few letters, (texts, others)."""
+    from rapidfuzz.distance import OSA  # takes long to import
+    from rapidfuzz.process import cdist
 
-    A text is at home if most of the rows with some text of another column have it.
+    similarity = cdist(texts, others, scorer=OSA.normalized_similarity)
+    lengths = list(map(len, texts))
+    other_lengths = list(map(len, others))
+    longer = np.maximum.outer(lengths, other_lengths)
+    edits = np.rint((1 - similarity) * longer)
+    is_one_edit = (edits <= 1) & (longer > 1)
+    are_similar: Array = is_one_edit | (similarity >= SIMILAR)
+    return are_similar
+
+
+def drop_suspects(columns: Sequence[TextCodes]) -> list[TextCodes]:
+    """Return columns without texts that may be misspelt, unless others determine them.
+
+    A text is determined if most rows with some text of another column have it.
     """
     cleaned = []
     for b in columns:
@@ -141,25 +153,26 @@ def drop_suspects(columns: Sequence[Kinds]) -> list[Kinds]:
         rows = np.flatnonzero(np.append(is_suspect, False)[b.codes])
         for a in columns if len(rows) else ():
             if a is not b:
-                is_suspect[_find_at_home(a, b, rows)] = False
-        cleaned.append(_drop_kinds(b, is_suspect))
+                is_suspect[_find_majority_texts(a, b, rows)] = False
+        cleaned.append(_drop_texts(b, is_suspect))
     return cleaned
 
 
-def _find_at_home(a: Kinds, b: Kinds, rows: Array) -> Array:
+def _find_majority_texts(a: TextCodes, b: TextCodes, rows: Array) -> Array:
     """Return the codes of b, in some rows, that most rows with a text of a have."""
     rows = rows[a.codes[rows] >= 0]
     n_b = len(b.counts)
     pairs = a.codes[rows] * np.int64(n_b) + b.codes[rows]
     pairs, counts = np.unique(pairs, return_counts=True)
     sizes = a.counts[pairs // n_b]
-    is_home = (sizes >= FEWEST_ROWS) & (2 * counts > sizes)
-    at_home: Array = pairs[is_home] % n_b
-    return at_home
+    is_majority = (sizes >= MIN_GROUP_ROWS) & (2 * counts > sizes)
+    majority_codes: Array = pairs[is_majority] % n_b
+    return majority_codes
 
 
-def _drop_kinds(kinds: Kinds, is_dropped: NDArray[np.bool_]) -> Kinds:
+def _drop_texts(column: TextCodes, is_dropped: NDArray[np.bool_]) -> TextCodes:
     """Return a column in which some of its texts are missing."""
-    is_gone = np.append(is_dropped, False)[kinds.codes]
-    codes = np.where(is_gone, MISSING_CODE, kinds.codes).astype(np.int32)
-    return kinds._replace(codes=codes, counts=np.where(is_dropped, 0, kinds.counts))
+    is_missing = np.append(is_dropped, False)[column.codes]
+    codes = np.where(is_missing, MISSING_CODE, column.codes).astype(np.int32)
+    counts = np.where(is_dropped, 0, column.counts)
+    return column._replace(codes=codes, counts=counts)

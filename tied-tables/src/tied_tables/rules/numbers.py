@@ -8,17 +8,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tied_tables._types import Array
-from tied_tables.rules.kinds import Kinds
+from tied_tables.rules.kinds import TextCodes
 
-MOST_COLUMNS = 40
+MOST_NUMBER_COLUMNS = 40
 LEAST_READ = 0.95  # of the texts of a column of numbers
-FEWEST_KINDS = 3  # of numbers
+FEWEST_DISTINCT = 3  # numbers of a column
 LEAST_EXACT = 0.99  # of the numbers, that have no more decimals than their column
-MOST_PLACES = 9
+MOST_WRITTEN_PLACES = 9
 MOST_TYPICAL = 500  # quantiles of a column
-THOUSANDS = r"^[-+]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?$"  # with points between
+POINT_THOUSANDS = r"^[-+]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?$"  # with points between
 CURRENCY_AND_UNIT = r"^\s*[$€£]?\s*|[\s%]+$"
-NUMERAL = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
+PLAIN_NUMBER = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
 
 
 class Numbers(NamedTuple):
@@ -61,14 +61,14 @@ class Numbers(NamedTuple):
         return text.replace(".", self.decimal)
 
 
-def find_numbers(columns: Sequence[Kinds]) -> list[Numbers]:
+def find_numbers(columns: Sequence[TextCodes]) -> list[Numbers]:
     """Return the columns of which at least 95 % of the texts are numbers."""
     found = map(read_numbers, columns)
-    return [column for column in found if column is not None][:MOST_COLUMNS]
+    return [column for column in found if column is not None][:MOST_NUMBER_COLUMNS]
 
 
 def read_numbers(
-    column: Kinds, fewest: int = FEWEST_KINDS, usual: str | None = None
+    column: TextCodes, fewest: int = FEWEST_DISTINCT, usual: str | None = None
 ) -> Numbers | None:
     """Read a column as numbers; None if few texts, or fewer than some, are such.
 
@@ -81,19 +81,20 @@ def read_numbers(
         plain = pc.replace_substring(plain, ",", ".")
     else:
         plain = pc.replace_substring_regex(plain, r"(\d),(\d{3})", r"\1\2")
-    is_number = pc.match_substring_regex(plain, NUMERAL)
+    is_number = pc.match_substring_regex(plain, PLAIN_NUMBER)
     is_read = np.asarray(is_number)
     n_read = column.counts[is_read].sum()
     if is_read.sum() < fewest or n_read < LEAST_READ * column.n_present:
         return None
-    numbers = np.asarray(pc.if_else(is_number, plain, None).cast(pa.float64()))
+    numerals = pc.if_else(is_number, plain, None)
+    numbers = np.asarray(numerals.cast(pa.float64()))
     decimals = pc.replace_substring_regex(plain, r"^[^.]*\.?|[eE].*$", "")
     lengths = np.where(is_read, np.asarray(pc.utf8_length(decimals)), 0)
     n_shorter = np.bincount(lengths, weights=column.counts).cumsum()
     places = int(np.searchsorted(n_shorter, LEAST_EXACT * n_shorter[-1]))
     finite = np.where(np.isinf(numbers), np.nan, numbers)
     values = np.append(finite, np.nan)[column.codes]
-    return Numbers(column.name, values, min(places, MOST_PLACES), decimal)
+    return Numbers(column.name, values, min(places, MOST_WRITTEN_PLACES), decimal)
 
 
 def _find_decimal(texts: pa.Array, usual: str | None) -> str:
@@ -102,7 +103,7 @@ def _find_decimal(texts: pa.Array, usual: str | None) -> str:
     `1,234` may have a thousands' comma, `12,34` may not. A point is read as the mark,
     unless a comma was usual and all points can be between thousands.
     """
-    if usual == "," and _count(texts, r"\.") == _count(texts, THOUSANDS):
+    if usual == "," and _count(texts, r"\.") == _count(texts, POINT_THOUSANDS):
         return ","
     n_commas = _count(texts, r"^[-+]?\d+(\.\d{3})*,(\d{1,2}|\d{4,})$")
     n_points = _count(texts, r"^[-+]?[\d,]*\.\d+$")

@@ -13,12 +13,13 @@ import numpy as np
 from tied_tables._types import Array
 from tied_tables.rules.numbers import Numbers
 
-SCREEN_ROWS, SAMPLE_ROWS = 200, 2_000
+SCREEN_ROWS = 200  # that are looked at first
+RELATION_SAMPLE_ROWS = 2_000
 LEAST_SHARE = 0.97  # of the rows in which a relation holds
-LEAST_SCREENED = 0.85  # the same of the few rows that are looked at first
+LEAST_SCREEN_SHARE = 0.85  # the same of the few rows that are looked at first
 LEAST_EQUAL = 0.99  # the same of a multiple of one column
 MOST_CHANCE = 0.3  # of the rows, if the results are in another order
-FEWEST_ROWS = 20  # in which a result differs from its terms
+MIN_RELATION_ROWS = 20  # in which a result differs from its terms
 
 
 class Operation(NamedTuple):
@@ -75,7 +76,7 @@ OPERATIONS = (
 SYMMETRIC = 2  # of the first operations the terms may change places
 
 
-Held: TypeAlias = tuple[frozenset[str], Array]
+SatisfiedRelation: TypeAlias = tuple[frozenset[str], Array]
 """The columns of a relation, and in which rows it holds, (rows,) bool."""
 
 
@@ -156,9 +157,9 @@ class Relation(NamedTuple):
         """Return in which rows the relation holds, and in which it does not."""
         result = columns[self.result]
         with np.errstate(invalid="ignore"):
-            gaps = np.abs(self.solve(self.result, columns) - result.values)
-        is_known = np.isfinite(gaps)
-        holds = is_known & (gaps <= result.tolerance)
+            errors = np.abs(self.solve(self.result, columns) - result.values)
+        is_known = np.isfinite(errors)
+        holds = is_known & (errors <= result.tolerance)
         return holds, is_known & ~holds
 
 
@@ -168,7 +169,7 @@ def find_relations(columns: Sequence[Numbers], seed: int = 0) -> list[Relation]:
         return []
     n_rows = len(columns[0].values)
     generator = np.random.default_rng(seed)
-    order = generator.permutation(n_rows)[:SAMPLE_ROWS]
+    order = generator.permutation(n_rows)[:RELATION_SAMPLE_ROWS]
     sample = [column.take(order) for column in columns]
     screen = [column.take(np.arange(min(n_rows, SCREEN_ROWS))) for column in sample]
     by_name = {column.name: column for column in columns}
@@ -180,11 +181,11 @@ def find_relations(columns: Sequence[Numbers], seed: int = 0) -> list[Relation]:
             continue
         relation = _prove(candidate, by_name)
         is_sum = len(candidate.terms) > 2
-        others = () if is_sum else candidate.terms
-        names = frozenset((candidate.result, *others))
-        if relation and (
-            names not in best or relation.n_exceptions < best[names].n_exceptions
-        ):
+        terms = () if is_sum else candidate.terms
+        names = frozenset((candidate.result, *terms))
+        if relation is None:
+            continue
+        if names not in best or relation.n_exceptions < best[names].n_exceptions:
             best[names] = relation
     return list(best.values())
 
@@ -218,11 +219,13 @@ def _match(
 ) -> list[int]:
     """Return the columns that are equal to a result in most rows."""
     with np.errstate(invalid="ignore"):
-        gaps = np.abs(values - result)
-    is_known = ~np.isnan(gaps)
-    n_equal = (gaps <= tolerances).sum(axis=1)
+        errors = np.abs(values - result)
+    is_known = ~np.isnan(errors)
+    n_equal = (errors <= tolerances).sum(axis=1)
     n_known = is_known.sum(axis=1)
-    is_match = (n_known >= FEWEST_ROWS) & (n_equal >= LEAST_SCREENED * n_known)
+    is_match = (n_known >= MIN_RELATION_ROWS) & (
+        n_equal >= LEAST_SCREEN_SHARE * n_known
+    )
     return [c for c in np.flatnonzero(is_match).tolist() if c not in excluded]
 
 
@@ -231,15 +234,15 @@ def _find_factor(a: Array, column: Numbers) -> float | None:
     with np.errstate(all="ignore"):
         ratios = column.values / a
     ratios = ratios[np.isfinite(ratios) & (ratios != 0)]
-    if len(ratios) < FEWEST_ROWS:
+    if len(ratios) < MIN_RELATION_ROWS:
         return None
     middle = float(np.median(ratios))
+    n_known = (~np.isnan(a + column.values)).sum()
     for digits in range(1, 10):
         factor = float(f"{middle:.{digits}g}")
-        gaps = np.abs(factor * a - column.values)
-        gaps = gaps <= column.tolerance
-        n_known = (~np.isnan(a + column.values)).sum()
-        if gaps.sum() >= LEAST_SCREENED * n_known:
+        errors = np.abs(factor * a - column.values)
+        n_equal = (errors <= column.tolerance).sum()
+        if n_equal >= LEAST_SCREEN_SHARE * n_known:
             return factor
     return None
 
@@ -252,28 +255,29 @@ def _prove(relation: Relation, columns: Mapping[str, Numbers]) -> Relation | Non
     computed = relation.compute(terms)
     holds, is_broken = relation.check(columns)
     is_known = holds | is_broken
-    # rows that tell: the result is neither 0 nor one of the terms
-    is_telling = is_known & (result.values != 0)
+    # Rows are informative if the result is neither 0 nor one of the terms.
+    is_informative = is_known & (result.values != 0)
     if len(terms) > 1:
         for term in terms:
-            is_telling &= np.abs(computed - term) > result.tolerance
-    n_telling = int(is_telling.sum())
-    if n_telling < FEWEST_ROWS or n_telling < 0.05 * is_known.sum():
+            is_informative &= np.abs(computed - term) > result.tolerance
+    n_informative = int(is_informative.sum())
+    if n_informative < MIN_RELATION_ROWS or n_informative < 0.05 * is_known.sum():
         return None
     least = LEAST_EQUAL if len(terms) == 1 else LEAST_SHARE
-    if holds[is_telling].sum() < least * n_telling:
+    if holds[is_informative].sum() < least * n_informative:
         return None
-    results = result.values[is_telling]
-    chance = np.mean(
-        [
-            np.mean(
-                np.abs(computed[is_telling] - np.roll(results, shift))
-                <= result.tolerance[is_telling]
-            )
-            for shift in (1, n_telling // 3, n_telling // 2)
-        ]
-    )
-    if chance > MOST_CHANCE:
+    computed = computed[is_informative]
+    if _measure_chance(computed, result.take(is_informative)) > MOST_CHANCE:
         return None
     n_exceptions = int(is_broken.sum())
     return relation._replace(n_rows=int(is_known.sum()), n_exceptions=n_exceptions)
+
+
+def _measure_chance(computed: Array, result: Numbers) -> float:
+    """Return the share of rows in which a relation holds with another row's result."""
+    n = len(computed)
+    shares = []
+    for shift in (1, n // 3, n // 2):
+        errors = np.abs(computed - np.roll(result.values, shift))
+        shares.append(np.mean(errors <= result.tolerance))
+    return float(np.mean(shares))

@@ -10,8 +10,8 @@ from tied_tables.rules._doubt import Doubt
 from tied_tables.rules.numbers import Numbers
 from tied_tables.rules.relations import Relation
 
-NEAR = 0.05  # of a value, in which others count for how usual it is
-CLEAR = 1.0  # by how much the logarithm of a chance must differ
+NEARBY_WIDTH = 0.05  # of a value, in which others count for how usual it is
+CLEAR_ODDS = 1.0  # by how much the logarithm of a chance must differ
 
 
 class Repair(NamedTuple):
@@ -19,37 +19,37 @@ class Repair(NamedTuple):
 
     Attributes:
         column, value: what to write where.
-        gain: how many more relations hold then.
+        n_repaired: how many more relations hold then.
         odds: by how much the logarithm of the chance of the value grows.
     """
 
     column: str
     value: float
-    gain: int
+    n_repaired: int
     odds: float
 
 
-def find_slips(
+def find_relation_errors(
     relations: Sequence[Relation],
     columns: Mapping[str, Numbers],
     typical: Mapping[str, Numbers],
 ) -> Iterator[Doubt]:
     """Doubt the cells that break a relation, one of each row.
 
-    `typical` are numbers of each column, ascending, which tell how usual one is.
+    `typical` are numbers of each column, ascending, to measure how usual one is.
     """
-    broken: dict[int, list[Relation]] = {}
+    broken_by_row: dict[int, list[Relation]] = {}
     for relation in relations:
         if relation.names <= columns.keys():
             _, is_broken = relation.check(columns)
             for row in np.flatnonzero(is_broken).tolist():
-                broken.setdefault(row, []).append(relation)
-    for row, own in broken.items():
-        here = np.array([row])
-        cells = {name: column.take(here) for name, column in columns.items()}
-        repairs = _list_repairs(own, relations, cells, typical)
+                broken_by_row.setdefault(row, []).append(relation)
+    for row, broken in broken_by_row.items():
+        row_index = np.array([row])
+        cells = {name: column.take(row_index) for name, column in columns.items()}
+        repairs = _list_repairs(broken, relations, cells, typical)
         if repairs:
-            yield _describe(row + 1, own, cells, repairs)
+            yield _describe(row + 1, broken, cells, repairs)
 
 
 def _list_repairs(
@@ -59,7 +59,7 @@ def _list_repairs(
     typical: Mapping[str, Numbers],
 ) -> list[Repair]:
     """List the values that make more relations hold in a row, the best first."""
-    n_held = sum(_holds(relation, cells) for relation in relations)
+    n_satisfied = sum(_holds(relation, cells) for relation in relations)
     repairs = {}
     for relation in broken:
         for name in relation.names:
@@ -69,12 +69,17 @@ def _list_repairs(
             changed = {**cells, name: cell._replace(values=np.array([value]))}
             if not np.isfinite(value) or not _holds(relation, changed):
                 continue
-            gain = sum(_holds(each, changed) for each in relations) - n_held
-            chance = _measure_chance(typical[name].values, value)
-            odds = chance - _measure_chance(typical[name].values, cell.values[0])
-            if gain > 0:
-                repairs[name, value] = Repair(name, value, gain, odds)
-    return sorted(repairs.values(), key=lambda repair: (-repair.gain, -repair.odds))
+            n_changed = sum(_holds(other, changed) for other in relations)
+            n_repaired = n_changed - n_satisfied
+            if n_repaired <= 0:
+                continue
+            values = typical[name].values
+            chance = _measure_chance(values, value)
+            odds = chance - _measure_chance(values, cell.values[0])
+            repairs[name, value] = Repair(name, value, n_repaired, odds)
+    return sorted(
+        repairs.values(), key=lambda repair: (-repair.n_repaired, -repair.odds)
+    )
 
 
 def _describe(
@@ -86,9 +91,10 @@ def _describe(
     """Doubt the first cell of the repairs, with a suggestion if it is clearly best."""
     best, *others = repairs
     is_clear = all(
-        best.gain > other.gain or best.odds > other.odds + CLEAR for other in others
+        best.n_repaired > other.n_repaired or best.odds > other.odds + CLEAR_ODDS
+        for other in others
     )
-    relation = next(each for each in broken if best.column in each.names)
+    relation = next(relation for relation in broken if best.column in relation.names)
     texts = []
     for name in (*relation.terms, relation.result):
         texts.append(f"{name} {cells[name].format(cells[name].values[0])}")
@@ -110,6 +116,6 @@ def _holds(relation: Relation, cells: Mapping[str, Numbers]) -> bool:
 
 def _measure_chance(typical: Array, value: float) -> float:
     """Return the logarithm of how many typical values are near to one."""
-    width = NEAR * abs(value)
+    width = NEARBY_WIDTH * abs(value)
     first, last = np.searchsorted(typical, [value - width, value + width])
     return float(np.log(last - first + 0.5))

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 from msgspec import Meta, Struct
 
-from tied_tables.rules.dependencies import Dependency, Groups, Rule
-from tied_tables.rules.kinds import Kinds
-from tied_tables.rules.numbers import MOST_PLACES, Numbers
+from tied_tables.rules.dependencies import Dependency, DependencyRule, Groups
+from tied_tables.rules.kinds import TextCodes
+from tied_tables.rules.numbers import MOST_WRITTEN_PLACES, Numbers
 from tied_tables.rules.relations import OPERATIONS, Relation
 
 Count = Annotated[int, Meta(ge=1, le=2**53)]
@@ -39,7 +39,7 @@ class StoredNumbers(Struct, forbid_unknown_fields=True):
 
     name: str
     values: Annotated[list[float], Meta(min_length=1)]
-    places: Annotated[int, Meta(ge=0, le=MOST_PLACES)]
+    places: Annotated[int, Meta(ge=0, le=MOST_WRITTEN_PLACES)]
     decimal: str
 
 
@@ -53,28 +53,32 @@ class StoredRules(Struct, forbid_unknown_fields=True):
 
 
 def serialize(
-    kinds: Sequence[Kinds],
-    rules: Sequence[Rule],
+    kinds: Sequence[TextCodes],
+    rules: Sequence[DependencyRule],
     relations: Sequence[Relation],
     numbers: Sequence[Numbers],
 ) -> bytes:
     """Return rules as JSON."""
     stored = StoredRules(
-        [
-            StoredKinds(each.name, each.texts.to_pylist(), each.counts.tolist())
-            for each in kinds
-        ],
+        [_store_kinds(column) for column in kinds],
         [_store_rule(rule) for rule in rules],
         list(relations),
-        [
-            StoredNumbers(each.name, each.values.tolist(), each.places, each.decimal)
-            for each in numbers
-        ],
+        [_store_numbers(column) for column in numbers],
     )
     return msgspec.json.encode(stored)
 
 
-def _store_rule(rule: Rule) -> StoredRule:
+def _store_kinds(column: TextCodes) -> StoredKinds:
+    texts = column.texts.to_pylist()
+    return StoredKinds(column.name, texts, column.counts.tolist())
+
+
+def _store_numbers(column: Numbers) -> StoredNumbers:
+    values = column.values.tolist()
+    return StoredNumbers(column.name, values, column.places, column.decimal)
+
+
+def _store_rule(rule: DependencyRule) -> StoredRule:
     groups = rule.groups
     determinants, dependents = np.divmod(groups.keys, groups.n_b)
     return StoredRule(
@@ -88,13 +92,13 @@ def _store_rule(rule: Rule) -> StoredRule:
 
 def deserialize(
     json: bytes,
-) -> tuple[list[Kinds], list[Rule], list[Relation], list[Numbers]]:
+) -> tuple[list[TextCodes], list[DependencyRule], list[Relation], list[Numbers]]:
     """Return the rules of JSON, maybe untrusted, or raise a `ValueError`."""
     stored = msgspec.json.decode(json, type=StoredRules)
-    kinds = [_load_kinds(each) for each in stored.kinds]
-    by_name = {each.name: each for each in kinds}
-    numbers = [_load_numbers(each) for each in stored.numbers]
-    number_names = {each.name for each in numbers}
+    kinds = [_load_kinds(column) for column in stored.kinds]
+    by_name = {column.name: column for column in kinds}
+    numbers = [_load_numbers(column) for column in stored.numbers]
+    number_names = {column.name for column in numbers}
     _require(len(by_name) == len(kinds), "a column of texts is there twice")
     _require(len(number_names) == len(numbers), "a column of numbers is there twice")
     rules = [_load_rule(each, by_name) for each in stored.rules]
@@ -105,16 +109,16 @@ def deserialize(
     return kinds, rules, stored.relations, numbers
 
 
-def _load_kinds(stored: StoredKinds) -> Kinds:
-    n_kinds = len(stored.texts)
-    is_whole = n_kinds == len(stored.counts) == len(set(stored.texts))
-    _require(is_whole, f"the texts of {stored.name!r} are not those that are counted")
+def _load_kinds(stored: StoredKinds) -> TextCodes:
+    n_texts = len(stored.texts)
+    is_counted = n_texts == len(stored.counts) == len(set(stored.texts))
+    _require(is_counted, f"the texts of {stored.name!r} are not those that are counted")
     codes = np.empty(0, np.int32)
     texts = pa.array(stored.texts, pa.string())
-    return Kinds(stored.name, codes, texts, np.array(stored.counts, np.int64))
+    return TextCodes(stored.name, codes, texts, np.array(stored.counts, np.int64))
 
 
-def _load_rule(stored: StoredRule, kinds: dict[str, Kinds]) -> Rule:
+def _load_rule(stored: StoredRule, kinds: dict[str, TextCodes]) -> DependencyRule:
     dependency = stored.dependency
     pair = {dependency.determinant, dependency.dependent}
     are_known = len(pair) == 2 and pair <= kinds.keys()
@@ -125,8 +129,9 @@ def _load_rule(stored: StoredRule, kinds: dict[str, Kinds]) -> Rule:
     _require(is_measured, f"{name} has counts that contradict one another")
     n_a = len(kinds[dependency.determinant].counts)
     n_b = len(kinds[dependency.dependent].counts)
-    sizes = {len(each) for each in (stored.determinants, stored.dependents)}
-    _require(sizes == {len(stored.counts)}, f"{name} has pairs without a count")
+    n_pairs = len(stored.counts)
+    are_pairs = len(stored.determinants) == len(stored.dependents) == n_pairs
+    _require(are_pairs, f"{name} has pairs without a count")
     a = np.array(stored.determinants, np.int64)
     b = np.array(stored.dependents, np.int64)
     are_texts = np.all(a < n_a) and np.all(b < n_b)
@@ -134,7 +139,8 @@ def _load_rule(stored: StoredRule, kinds: dict[str, Kinds]) -> Rule:
     keys = a * n_b + b
     _require(np.all(np.diff(keys) > 0), f"{name} has pairs that are not in order")
     counts = np.array(stored.counts, np.int64)
-    return Rule(dependency, Groups.of_pairs(keys, counts, n_a, n_b), stored.prior)
+    groups = Groups.of_pairs(keys, counts, n_a, n_b)
+    return DependencyRule(dependency, groups, stored.prior)
 
 
 def _load_numbers(stored: StoredNumbers) -> Numbers:

@@ -8,22 +8,22 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tied_tables.rules._doubt import Doubt
-from tied_tables.rules.kinds import Kinds, drop_suspects
+from tied_tables.rules.kinds import TextCodes, drop_suspects
 
 REPLACEMENT = "\ufffd"  # what stands for bytes that could not be decoded
 MOJIBAKE = "[\u00c2\u00c3\u00e2].?[\u0080-\u00bf\u2010-\u2122]"
-RARE_RATIO = 20  # of the rows with a usual pattern and with an odd one
-MOST_ODD = 0.1  # of the rows; a column with more has no pattern
-SUFFIX = re.compile(r"(.*\S)[\s,(]+(\S+?)\)?")
+PATTERN_RATIO = 20  # of the rows with a usual pattern and with an odd one
+MOST_UNUSUAL = 0.1  # of the rows; a column with more has no pattern
+TEXT_WITH_SUFFIX = re.compile(r"(.*\S)[\s,(]+(\S+?)\)?")
 FEWEST_SUFFIXED = 0.25  # of the rows in which the other column is empty
 MOST_MODELS = 100  # frequent texts of which others may be misspellings
-MOST_MISSPELT = 5  # rows with the same misspelling
+MOST_MISSPELT_ROWS = 5  # rows with the same misspelling
 FEWEST_LETTERS = 8  # of a text that may be misspelt, where nothing else tells
 MOST_LETTERS = 5  # of so many, one may be wrong
 SHORTEST = 4  # letters of a word in which one may be wrong
 
 
-def doubt_encoding(columns: Sequence[Kinds]) -> Iterator[Doubt]:
+def doubt_encoding(columns: Sequence[TextCodes]) -> Iterator[Doubt]:
     """Doubt texts that were decoded with the wrong encoding."""
     for column in columns:
         is_broken = pc.match_substring_regex(column.texts, f"{REPLACEMENT}|{MOJIBAKE}")
@@ -44,7 +44,7 @@ def _decode_twice(text: str) -> str | None:
         return None
 
 
-def doubt_patterns(columns: Sequence[Kinds]) -> Iterator[Doubt]:
+def doubt_patterns(columns: Sequence[TextCodes]) -> Iterator[Doubt]:
     """Doubt texts with letters in places where many others have digits or letters.
 
     The pattern of a text is the text with 0 for each digit.
@@ -52,18 +52,19 @@ def doubt_patterns(columns: Sequence[Kinds]) -> Iterator[Doubt]:
     for column in columns:
         patterns = pc.replace_substring_regex(column.texts, "[0-9]", "0")
         encoded = patterns.dictionary_encode()
-        owners = np.asarray(encoded.indices)
-        counts = np.bincount(owners, weights=column.counts)
+        pattern_codes = np.asarray(encoded.indices)  # of each text
+        counts = np.bincount(pattern_codes, weights=column.counts)
         names = encoded.dictionary.to_pylist()
-        usual = counts >= max(RARE_RATIO, 0.01 * column.n_present)
-        if not usual.any() or counts[~usual].sum() > MOST_ODD * column.n_present:
+        is_usual = counts >= max(PATTERN_RATIO, 0.01 * column.n_present)
+        n_unusual = counts[~is_usual].sum()
+        if not is_usual.any() or n_unusual > MOST_UNUSUAL * column.n_present:
             continue
-        models = [(counts[i], names[i]) for i in np.flatnonzero(usual)]
-        for place in np.flatnonzero(~usual & (counts > 0)).tolist():
-            model = _find_model(names[place], counts[place], models)
+        models = [(counts[i], names[i]) for i in np.flatnonzero(is_usual)]
+        for pattern in np.flatnonzero(~is_usual & (counts > 0)).tolist():
+            model = _find_model(names[pattern], counts[pattern], models)
             if model is None:
                 continue
-            for code in np.flatnonzero(owners == place).tolist():
+            for code in np.flatnonzero(pattern_codes == pattern).tolist():
                 text = column.texts[code].as_py()
                 reason = f"{column.name} {text} is not written like the others: {model}"
                 suggestion = _write_like(text, model)
@@ -84,7 +85,7 @@ def _find_model(
 ) -> str | None:
     """Return a usual pattern with digits, of which a pattern is a misspelling."""
     for model_count, model in models:
-        if len(model) != len(pattern) or count * RARE_RATIO > model_count:
+        if len(model) != len(pattern) or count * PATTERN_RATIO > model_count:
             continue
         is_open = [False] * len(model)
         for word in re.finditer(rf"0+|[^\W\d_]{{{SHORTEST},}}", model):
@@ -100,48 +101,50 @@ def _find_model(
     return None
 
 
-def doubt_suffixes(columns: Sequence[Kinds]) -> Iterator[Doubt]:
+def doubt_suffixes(columns: Sequence[TextCodes]) -> Iterator[Doubt]:
     """Doubt texts that end in a value of another column, which is empty there."""
     for b in columns:
         is_empty = b.codes < 0
-        known = {
+        suffixes = {
             text
             for text, count in zip(b.texts.to_pylist(), b.counts, strict=True)
             if count > 1 and not text.isdigit()
         }
-        for a in columns if is_empty.any() and known else ():
+        for a in columns if is_empty.any() and suffixes else ():
             if a is not b:
-                yield from _doubt_suffix(a, b, is_empty, known)
+                yield from _doubt_suffix(a, b, is_empty, suffixes)
 
 
 def _doubt_suffix(
-    a: Kinds, b: Kinds, is_empty: NDArray[np.bool_], known: set[str]
+    a: TextCodes, b: TextCodes, is_empty: NDArray[np.bool_], suffixes: set[str]
 ) -> Iterator[Doubt]:
     """Doubt texts that end in a value of a column that is empty, if many do."""
     rows = np.flatnonzero(is_empty & (a.codes >= 0))
-    parts = {}
-    own = np.setdiff1d(a.codes[rows], a.codes[~is_empty])  # never beside a value
-    for code in own.tolist():
-        match = SUFFIX.fullmatch(a.texts[code].as_py())
-        if match and match[2] in known:
-            parts[code] = match[1]
-    doubtful = rows[np.isin(a.codes[rows], list(parts))]
+    without_suffix = {}
+    never_with_value = np.setdiff1d(a.codes[rows], a.codes[~is_empty])
+    for code in never_with_value.tolist():
+        match = TEXT_WITH_SUFFIX.fullmatch(a.texts[code].as_py())
+        if match and match[2] in suffixes:
+            without_suffix[code] = match[1]
+    doubtful = rows[np.isin(a.codes[rows], list(without_suffix))]
     if len(doubtful) < FEWEST_SUFFIXED * len(rows):
         return
     for row in doubtful.tolist():
         code = int(a.codes[row])
         text = a.texts[code].as_py()
         reason = f"{a.name} {text} ends in the {b.name}, which is empty"
-        yield Doubt(row + 1, a.name, text, parts[code], reason)
+        yield Doubt(row + 1, a.name, text, without_suffix[code], reason)
 
 
-def doubt_misspellings(columns: Sequence[Kinds]) -> Iterator[Doubt]:
+def doubt_misspellings(columns: Sequence[TextCodes]) -> Iterator[Doubt]:
     """Doubt texts that differ in few letters from one that is far more frequent.
 
-    They have no digits, and are at home nowhere.
+    They have no digits, and no other column determines them.
     """
     for column, clean in zip(columns, drop_suspects(columns), strict=True):
-        is_suspect = (column.counts > clean.counts) & (column.counts <= MOST_MISSPELT)
+        is_suspect = (column.counts > clean.counts) & (
+            column.counts <= MOST_MISSPELT_ROWS
+        )
         suspects = np.flatnonzero(is_suspect).tolist()
         order = np.argsort(-clean.counts, kind="stable")[:MOST_MODELS]
         models = column.texts.take(order).to_pylist()
@@ -169,6 +172,6 @@ def _find_near(text: str, models: Sequence[str]) -> str | None:
     return min(distances, key=distances.__getitem__, default=None)
 
 
-def _find_rows(column: Kinds, code: int) -> list[int]:
+def _find_rows(column: TextCodes, code: int) -> list[int]:
     """Return the rows with a text, counted from 1."""
     return (np.flatnonzero(column.codes == code) + 1).tolist()
