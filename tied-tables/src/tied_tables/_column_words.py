@@ -24,7 +24,7 @@ from tied_tables.columns import (
 )
 
 MOST_REFUSED, MOST_REASONS = 3, 8
-MOST_MISSPELT, MOST_NUMBERS = 3, 4
+MOST_SHOWN_MISSPELT, MOST_SHOWN_LABELS = 3, 4
 LONGEST_LINE = 78  # characters, of what is said of a column
 # By the topic of a remark. Braces stand for its attributes, for its value as a table
 # shows it (shown), for its texts in quotes (listed), and for what to do, which each
@@ -257,7 +257,7 @@ def _describe_numbers(column: Column) -> str:
     numbers = format_quantity(len(column.features), "number")
     if len(column.features) == 1 and column.kind is not Kind.text:
         return numbers
-    return f"{numbers}: {list_some(column.labels, MOST_NUMBERS)}"
+    return f"{numbers}: {list_some(column.labels, MOST_SHOWN_LABELS)}"
 
 
 def _describe_remarks(
@@ -269,7 +269,7 @@ def _describe_remarks(
     for topic, group in groupby(remarks, key=lambda remark: remark.topic):
         texts = [describe_remark(remark, remedies, fact.name) for remark in group]
         if topic is Topic.misspelt:
-            pairs = list_some(texts, MOST_MISSPELT)
+            pairs = list_some(texts, MOST_SHOWN_MISSPELT)
             texts = [f"holds {pairs}: correct what is misspelt"]
         clauses += texts
     return clauses

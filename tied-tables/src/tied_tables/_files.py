@@ -24,7 +24,7 @@ CANNOT_FLUSH_FOLDERS = {
     for name in "EACCES EBADF EINVAL EISDIR ENOSYS ENOTSUP EPERM".split()
 }
 """What systems answer that cannot flush folders; others could, and have not."""
-PART = ".tied-tables-"  # how the name of a part file begins
+PART_PREFIX = ".tied-tables-"  # how the name of a part file begins
 LOCK = ".lock"  # the file in a temporary folder that tells that a process uses it
 fcntl: Any = import_module("fcntl") if os.name == "posix" else None
 _new_files: ContextVar[frozenset[Path]] = ContextVar("new_files", default=frozenset())
@@ -124,7 +124,7 @@ def replace_atomically(path: Path) -> Iterator[Path]:
     target = find_target(path)
     # The name is short, whatever the target's.
     digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]
-    start = f"{PART}{digest}-"
+    start = f"{PART_PREFIX}{digest}-"
     _delete_orphans(target.parent, start)
     part = target.with_name(f"{start}{secrets.token_hex(8)}{target.suffix}")
     remove = partial(part.unlink, missing_ok=True)
@@ -152,7 +152,7 @@ def keep_tidy(folder: Path) -> Iterator[None]:
 
     They may be ended while they write.
     """
-    delete = partial(_delete_orphans, folder, PART)
+    delete = partial(_delete_orphans, folder, PART_PREFIX)
     with clean_up_at_signal(delete):
         try:
             yield

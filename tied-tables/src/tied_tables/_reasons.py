@@ -23,7 +23,7 @@ class Cause(NamedTuple):
 
     column: str
     share: float
-    given: str
+    value: str
     expected: str | None
     ratio: float = 1.0
 
@@ -38,7 +38,7 @@ def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
         return "no column alone makes it odd"
     first, *others = causes
     if first.expected is None:
-        values = [f"{cause.column} {cause.given}" for cause in causes[:2]]
+        values = [f"{cause.column} {cause.value}" for cause in causes[:2]]
         ending = (
             "seldom go together"
             if others
@@ -52,19 +52,19 @@ def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
             suggestion = f"make {first.expected} {times} times as likely"
         if is_ordinary:
             suggestion += ", and with that the row would be ordinary"
-        return f"{first.column} {first.given}; the other columns {suggestion}"
+        return f"{first.column} {first.value}; the other columns {suggestion}"
     second = others[0]
     is_contradiction = second.share >= CONTRADICTION * first.share
     if is_contradiction and first.share + second.share >= MAIN_SHARE:
         suggested = f"{first.column} {first.expected}"
         ending = f"; with {suggested} the row would be ordinary" * is_ordinary
         return (
-            f"{first.column} {first.given} and {second.column} {second.given} seldom go"
+            f"{first.column} {first.value} and {second.column} {second.value} seldom go"
             f" together; the other columns suggest {suggested} or"
             f" {second.column} {second.expected}{ending}"
         )
     values = [
-        f"{cause.column} {cause.given} (suggested {cause.expected})" for cause in causes
+        f"{cause.column} {cause.value} (suggested {cause.expected})" for cause in causes
     ]
     return f"several columns: {', '.join(values)}"
 

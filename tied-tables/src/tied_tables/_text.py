@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
-LONGEST = 120  # the most characters of a text; a longer one is cut in its middle
+LONGEST_VALUE = 120  # the most characters of a text; a longer one is cut in its middle
 
 # Up to the last "@" of an address: a key may hold any other character. A number behind
 # a colon is a port.
@@ -22,7 +22,7 @@ _ESCAPES = {code: f"\\u{code:04x}" for code in range(127, 160)}
 _INVISIBLE = dict.fromkeys((*range(32), *_ESCAPES), "�")
 
 
-def format_value(value: Any, longest: int = LONGEST) -> str:
+def format_value(value: Any, longest: int = LONGEST_VALUE) -> str:
     """Turn a user's value into text that can be encoded, is visible, and is short."""
     text = str(value)
     if isinstance(value, float):  # whole ones may be dates such as 20260131

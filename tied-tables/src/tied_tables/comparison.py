@@ -11,7 +11,7 @@ from tied_tables._types import Array
 from tied_tables.fit.fit import fit
 from tied_tables.fit.plan import Parameters
 from tied_tables.fit.width import (
-    FEWEST_ROWS,
+    MIN_WIDTH_ROWS,
     Width,
     count_most_components,
     find_best_width,
@@ -66,14 +66,7 @@ def compare_widths(
         >>> choose_width(curve)
         2
     """
-    rows = check_array(
-        fill_masked(X),
-        dtype=[np.float64, np.float32],
-        ensure_all_finite="allow-nan",
-        ensure_min_samples=FEWEST_ROWS,
-        ensure_min_features=2,
-        input_name="X",
-    )
+    rows = _check_rows(X)
     _check_widths(widths, rows)
     columns = _check_columns(column_of, rows.shape[1])
     parameters = Parameters(random_state=random_state)
@@ -105,6 +98,19 @@ def choose_width(curve: Sequence[Width]) -> int:
             " one column, or too few values; give one number of components."
         )
     return find_best_width(curve)
+
+
+def _check_rows(X: ArrayLike) -> Array:
+    """Return rows as an array of enough rows of floats, or raise `ValueError`."""
+    rows: Array = check_array(
+        fill_masked(X),
+        dtype=[np.float64, np.float32],
+        ensure_all_finite="allow-nan",
+        ensure_min_samples=MIN_WIDTH_ROWS,
+        ensure_min_features=2,
+        input_name="X",
+    )
+    return rows
 
 
 def _check_widths(widths: Sequence[int], rows: Array) -> None:

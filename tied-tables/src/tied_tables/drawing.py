@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tied_tables._text import LONGEST, format_value
+from tied_tables._text import LONGEST_VALUE, format_value
 from tied_tables._types import Array
 
 Points = NDArray[np.floating]
@@ -30,7 +30,7 @@ MOST_OUTSIDE = 0.002  # the share of points on each side that the view need not 
 # Around the others, relative to their spread; points further out are left outside.
 ROOM = 0.6
 DENSE_POINTS = 1500  # points on top of a density
-MOST_UNITS = 6  # units of a code of which each pair is drawn or counted: 15 pairs
+MOST_DRAWN_UNITS = 6  # units of a code of which each pair is drawn or counted: 15 pairs
 CURVES = {"loss": "loss_curve_", "val_loss": "validation_curve_"}
 
 
@@ -64,7 +64,7 @@ def palette(n: int) -> list[str]:
     return colours[:n]
 
 
-def classify_labels(labels: ArrayLike, longest: int = LONGEST) -> Labels:
+def classify_labels(labels: ArrayLike, longest: int = LONGEST_VALUE) -> Labels:
     """Turn labels into groups, with names of at most `longest` characters, or shades.
 
     More than `MOST_COLOURS` different numbers are shades. Everything else is groups, of

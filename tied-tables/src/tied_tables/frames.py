@@ -11,7 +11,7 @@ from tied_tables.estimator import REMEDIES, TiedAutoencoder
 from tied_tables.io import TableError, hold_rows
 from tied_tables.rows import BatchTransform, Scan
 
-TYPES = {
+RESULT_TYPES = {
     "row": pa.int64(),
     "one_in": pa.float64(),
     "one_in_corrected": pa.float64(),
@@ -72,7 +72,9 @@ def check(X: Any, *, categorical_features: Sequence[str] | None = None) -> Any:
         "note": [text.note or None for text in texts],
         "warning": ["; ".join(text.warnings) or None for text in texts],
     }
-    table = pa.table({name: pa.array(arrays[name], TYPES.get(name)) for name in arrays})
+    table = pa.table(
+        {name: pa.array(arrays[name], RESULT_TYPES.get(name)) for name in arrays}
+    )
     return wrap(frame.library, table, list(arrays), None)
 
 
@@ -123,7 +125,7 @@ def corrections(
     doubts = find_corrections(rows, transform, same)
     lists = list(zip(*doubts, strict=True)) or [()] * len(FIELDS)
     arrays = {
-        name: pa.array(values, TYPES.get(name, pa.string()))
+        name: pa.array(values, RESULT_TYPES.get(name, pa.string()))
         for name, values in zip(FIELDS, lists, strict=True)
     }
     return wrap(frame.library, pa.table(arrays), FIELDS, None)

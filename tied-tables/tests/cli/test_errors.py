@@ -298,7 +298,7 @@ def test_a_table_that_memory_does_not_hold_is_not_said_to_be_damaged(
 def test_a_bad_row_outside_the_sample_is_found_before_training(
     refused, monkeypatch, rng
 ):
-    monkeypatch.setattr(sample, "MOST_ROWS", 2_000)
+    monkeypatch.setattr(sample, "MOST_TRAINING_ROWS", 2_000)
     rows = rng.normal(size=(9_000, 4))
     rows[8_999, 2] = np.inf
     np.save("rows.npy", rows)
@@ -313,7 +313,7 @@ def test_a_misread_value_outside_the_sample_is_told(
     rows = pd.DataFrame(rng.normal(size=(2_500, 3))).astype(object)
     rows.loc[2_499, 0] = "far"
     save(rows)
-    monkeypatch.setattr(sample, "MOST_ROWS", 1_000)
+    monkeypatch.setattr(sample, "MOST_TRAINING_ROWS", 1_000)
     said = tied_tables("fit rows.csv -o new.safetensors --epochs 1").err
     assert "1 value that counts as missing: 'far' in row 2,500" in said
 

@@ -47,8 +47,8 @@ def most_rows(monkeypatch):
     """Lets samples of tables have a number of rows."""
 
     def let(n):
-        monkeypatch.setattr(_rows, "MOST_ROWS", n)
-        monkeypatch.setattr(_rows, "SMALLEST_SAMPLE", 1)
+        monkeypatch.setattr(_rows, "DISPLAY_SAMPLE_ROWS", n)
+        monkeypatch.setattr(_rows, "FEWEST_DISPLAYED_ROWS", 1)
 
     return let
 

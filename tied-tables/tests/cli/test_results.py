@@ -577,7 +577,7 @@ def test_safe_csv_begins_no_formula(tied_tables, fruit, command):
 def test_absurd_values_move_no_code_of_others(
     tied_tables, fruit, monkeypatch, most_rows
 ):
-    for name in ("MOST_ROWS", "SMALLEST_SAMPLE"):
+    for name in ("MOST_TRAINING_ROWS", "FEWEST_TRAINING_ROWS"):
         monkeypatch.setattr(sample, name, most_rows)
     shown = tied_tables("check fruit.csv").out
     assert (", of which 200 were looked at" in shown) == (most_rows == 200)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from tests.marks import slow
 
-from tied_tables.cli._layout import GAP, lay_out, wrap
+from tied_tables.cli._text_layout import GAP, lay_out, wrap
 from tied_tables.datasets import make_clients
 
 from .conftest import save

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from tests.marks import for_each
 
 from tied_tables._layout import NUMBER, Layout
-from tied_tables.model.fences import fit_ends, fit_fences
+from tied_tables.model.fences import fit_absurd_limits, fit_fences
 from tied_tables.model.gaussian import RIDGE
 from tied_tables.model.imputation import Preprocessing
 from tied_tables.model.outlier_score import Block, fit_outlier_score
@@ -100,7 +100,7 @@ ORDINARY = {
 def test_no_value_is_absurd_in_a_column_that_is(column):
     X = column[:, None]
     assert not fit_fences(X).find(X).any()
-    assert not fit_ends(X).find(X).any()
+    assert not fit_absurd_limits(X).find(X).any()
 
 
 ENDINGS = {
@@ -129,7 +129,7 @@ def test_the_last_value_alone_is_beyond_the_fence(column):
 def test_few_values_beyond_a_gap_of_ten_ranges_are_absurd(value, times, count):
     X = np.linspace(-3, 7, 400)[:, None]
     X[:times] = value
-    assert fit_ends(X).find(X).sum() == count
+    assert fit_absurd_limits(X).find(X).sum() == count
 
 
 # Whole rows.

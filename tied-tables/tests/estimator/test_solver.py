@@ -49,7 +49,7 @@ def find_losses(stack, rows, objective, step=0):
 
     To the second network each row counts twice, and so on.
     """
-    factors = np.arange(1, len(stack.numbers) + 1)[:, None]
+    factors = np.arange(1, len(stack.parameters) + 1)[:, None]
     weights = factors * rows.weights / len(rows.inputs)
     return stack.find_gradient(
         rows,
@@ -108,14 +108,14 @@ def test_the_gradient_equals_central_differences(activation, noise):
     stack = Stack(draw_networks(activation), np.float64)
 
     def find_loss(numbers):
-        stack.numbers.flat = numbers
+        stack.parameters.flat = numbers
         return find_losses(stack, rows, objective).sum()
 
     def find_gradient(numbers):
         find_loss(numbers)
         return stack.gradient.flatten()
 
-    start = stack.numbers.flatten()
+    start = stack.parameters.flatten()
     error = check_grad(
         find_loss,
         find_gradient,
@@ -175,7 +175,7 @@ def test_steps_are_those_of_the_gradient_of_each_batch(rng):
     rates = [0.01, 0.02, 0.005]
     objective = Objective(weight_decay=0.01)
     stack, expected = Stack(networks), Stack(networks)
-    state = Nadam.begin(stack.numbers)
+    state = Nadam.begin(stack.parameters)
     take_steps(
         stack,
         state,
@@ -185,7 +185,7 @@ def test_steps_are_those_of_the_gradient_of_each_batch(rng):
         rates,
         objective,
     )
-    state = Nadam.begin(expected.numbers)
+    state = Nadam.begin(expected.parameters)
     for batch, rate in zip(batches, rates, strict=True):
         expected.find_gradient(
             rows,
@@ -194,13 +194,13 @@ def test_steps_are_those_of_the_gradient_of_each_batch(rng):
             objective,
         )
         state.move(
-            expected.numbers,
+            expected.parameters,
             expected.gradient,
             rate,
         )
-    assert_near(stack.numbers, expected.numbers)
-    found = flatten(stack.make_network(stack.numbers[1]))
-    assert_array_equal(found, stack.numbers[1])
+    assert_near(stack.parameters, expected.parameters)
+    found = flatten(stack.make_network(stack.parameters[1]))
+    assert_array_equal(found, stack.parameters[1])
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,7 @@ def test_copies_of_rows_are_no_more_evidence(count, better):
     """
     X = np.zeros((10 * count, 5), np.float32)
     rows = TrainingRows(X, X, np.ones(10 * count), Squares())
-    rows = replace(rows, plain=rows.select(np.arange(count)))
+    rows = replace(rows, unmasked=rows.select(np.arange(count)))
     gains = np.resize([0.88, 0.88, -0.82, -0.82], 10 * count)
     network, pca = (
         HeldOut(
@@ -337,8 +337,8 @@ def test_an_absurd_value_among_rows_to_validate_on_changes_nothing(rng):
     a = rng.uniform(-2, 2, size=(1500, 1))
     X = np.hstack([a, a**2, np.sin(2 * a)])
     others = X[:300].copy()
-    plain = seeded(1, max_iter=9).fit(X, X_val=others)
+    unmasked = seeded(1, max_iter=9).fit(X, X_val=others)
     others[0, 0] = 1e7
     assert_array_equal(
-        seeded(1, max_iter=9).fit(X, X_val=others).transform(X), plain.transform(X)
+        seeded(1, max_iter=9).fit(X, X_val=others).transform(X), unmasked.transform(X)
     )

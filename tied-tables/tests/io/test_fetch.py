@@ -132,7 +132,7 @@ def test_a_page_is_read_also_behind_a_password(server):
     ],
 )
 def test_a_server_that_gives_no_table_is_one_sentence(server, way, said, monkeypatch):
-    monkeypatch.setattr("tied_tables.io._fetch.SECONDS", 0.3)
+    monkeypatch.setattr("tied_tables.io._fetch.TIMEOUT_SECONDS", 0.3)
     address = f"http://{server}/{way}.csv"
     user = address.replace("http://", "http://you:pass%20word@")
     with refused(repr(address), said) as error:
@@ -144,7 +144,7 @@ def test_a_server_that_gives_no_table_is_one_sentence(server, way, said, monkeyp
 
 
 def test_a_server_may_pause(server, monkeypatch):
-    monkeypatch.setattr("tied_tables.io._fetch.SECONDS", 0.3)
+    monkeypatch.setattr("tied_tables.io._fetch.TIMEOUT_SECONDS", 0.3)
     assert read(f"http://{server}/paused.csv").num_rows == 1002
 
 

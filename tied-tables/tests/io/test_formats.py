@@ -132,7 +132,7 @@ def test_parts_may_be_pickled_and_read_elsewhere(saved, rows):
 
 @pytest.mark.parametrize("part", [1, 7, 10_000])
 def test_json_is_read_in_parts(rows, folder, monkeypatch, part):
-    monkeypatch.setattr("tied_tables.io._rows.PART", part)
+    monkeypatch.setattr("tied_tables.io._rows.JSON_CHARACTERS", part)
     for indent in (None, 2):
         text = json.dumps(rows[:100].to_pylist(), indent=indent)
         (folder / "rows.json").write_text(text)

@@ -183,7 +183,7 @@ import sys
 from tied_tables.cli import main
 from tied_tables.fit import sample
 
-sample.MOST_ROWS = 2000
+sample.MOST_TRAINING_ROWS = 2000
 main()
 """
 

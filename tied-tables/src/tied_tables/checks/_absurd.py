@@ -8,7 +8,7 @@ import pyarrow as pa
 from tied_tables.columns import Columns, Doubts, NotedValues, Remark, Topic
 from tied_tables.io import Source, TableError
 from tied_tables.model.causes import format_likely
-from tied_tables.model.fences import fit_ends, fit_fences
+from tied_tables.model.fences import fit_absurd_limits, fit_fences
 from tied_tables.rows import Scan
 
 
@@ -26,7 +26,7 @@ def find_far_values(
         for _ in Scan(source, columns).read(Doubts()):
             pass  # up to the row of the table
         raise
-    fences = fit_fences(numbers, fit_ends(numbers))
+    fences = fit_fences(numbers, fit_absurd_limits(numbers))
     is_beyond = fences.find(numbers).any(axis=0)
     places = np.unique(columns.layout.columns[is_beyond])
     used = [columns.used[place] for place in places]

@@ -15,7 +15,7 @@ from tied_tables.rules import Doubt
 
 # What the fields of a `Doubt` are called in a list of corrections.
 FIELDS = ("row", "column", "value", "suggestion", "why", "one_in", "one_in_corrected")
-MOST_ODD = 1_000  # rows that are looked at since they are odd
+MOST_ODD_ROWS = 1_000  # rows that are looked at since they are odd
 
 
 def find_corrections(
@@ -35,7 +35,7 @@ def find_corrections(
     contradictions = ContradictionFinder(transform.fitted.rules, same)
     repeats = RepeatFinder(rows.ids)
     batches = repeats.watch(contradictions.watch(rows.read(problems)))
-    oddest = find_oddest(batches, transform, MOST_ODD)
+    oddest = find_oddest(batches, transform, MOST_ODD_ROWS)
     doubts = contradictions.find()
     satisfied = contradictions.find_satisfied(oddest.rows)
     for column in rows.columns.used:

@@ -11,7 +11,7 @@ from tied_tables.columns import MisfitError, format_cell
 from tied_tables.rows import BatchTransform
 from tied_tables.rules import Doubt
 
-MOST_CELLS = 2**17  # when each row is moved from each column
+MOST_MOVED_CELLS = 2**17  # when each row is moved from each column
 FEWEST_MOVED = 3
 """Cells: to move fewer is hardly more than to leave an odd one out."""
 
@@ -19,7 +19,7 @@ FEWEST_MOVED = 3
 def find_displaced(oddest: Oddest, transform: BatchTransform) -> list[Doubt]:
     """Doubt rare rows which no suggestion cures, and which moved cells do."""
     rows = oddest.rows
-    most = MOST_CELLS // (2 * rows.num_columns**2)
+    most = MOST_MOVED_CELLS // (2 * rows.num_columns**2)
     is_candidate = (oddest.rarities >= RARE) & ~oddest.are_curable
     doubts = []
     for place in np.flatnonzero(is_candidate)[:most].tolist():

@@ -14,14 +14,14 @@ from tied_tables.columns import list_values
 from tied_tables.rows import Batch
 from tied_tables.rules import Doubt
 
-FEWEST_IN_BLOCK, CHANCE = 3, 0.05
+FEWEST_IN_BLOCK, CHANCE_BLOCKS = 3, 0.05
 """A block has so many rows at least, and more in a table of which so many blocks repeat
 others by chance."""
-FEW, FEW_SHARE = 10, 0.01
+FEW_REPEATS, FEW_REPEATS_SHARE = 10, 0.01
 """More single repeats, and a larger share of the rows, are part of the table."""
 LARGEST_SHARE = 0.999  # of equal pairs: in a table of one kind of row nothing repeats
-FACTOR = np.int64(31)
-SEPARATOR, NO_VALUE = "\x1f", "\0"  # in the text of a row
+HASH_FACTOR = np.int64(31)
+CELL_SEPARATOR, NULL_TEXT = "\x1f", "\0"  # in the text of a row
 
 Hashes: TypeAlias = NDArray[np.int64]
 Places: TypeAlias = NDArray[np.intp]
@@ -63,7 +63,7 @@ class RepeatFinder:
         doubts, is_in_block = _find_blocks(contents)
         whole = contents
         for name, keys in zip(self.ids, ids, strict=True):
-            whole = whole * FACTOR ^ keys
+            whole = whole * HASH_FACTOR ^ keys
             rows, firsts = _find_equal(keys)
             is_other = contents[rows] != contents[firsts]
             is_other &= ~is_in_block[rows]
@@ -77,7 +77,7 @@ def _hash(rows: pa.RecordBatch) -> Hashes:
     """One number for each row, `(n,)`, of which equal ones have the same."""
     texts = [pa.repeat("", rows.num_rows), *map(_write, rows.columns)]
     lines = pc.binary_join_element_wise(
-        *texts, SEPARATOR, null_handling="replace", null_replacement=NO_VALUE
+        *texts, CELL_SEPARATOR, null_handling="replace", null_replacement=NULL_TEXT
     )
     return np.array([hash(line) for line in lines.to_pylist()], np.int64)
 
@@ -108,7 +108,7 @@ def _find_blocks(hashes: Hashes) -> tuple[list[Doubt], NDArray[np.bool_]]:
     _, counts = np.unique(hashes, return_counts=True)
     share = np.square(counts / n).sum()  # of pairs of rows that are equal
     # n blocks begin alike, and each next row is equal to its own by this chance.
-    longest = math.log(CHANCE / n) / math.log(min(share, LARGEST_SHARE))
+    longest = math.log(CHANCE_BLOCKS / n) / math.log(min(share, LARGEST_SHARE))
     fewest = max(FEWEST_IN_BLOCK, 1 + math.ceil(longest))
     rows, firsts = _find_equal(hashes)
     is_next = (np.diff(rows) == 1) & (np.diff(firsts) == 1)
@@ -139,7 +139,7 @@ def _list_few(
     id: str | None = None,
 ) -> list[Doubt]:
     """Some repeats of rows or of an id; none if they are part of the table."""
-    if np.count_nonzero(is_listed) > max(FEW, FEW_SHARE * n):
+    if np.count_nonzero(is_listed) > max(FEW_REPEATS, FEW_REPEATS_SHARE * n):
         return []
     verb = "repeats" if id is None else f"has the {id} of"
     pairs = np.column_stack([rows, firsts]) + 1

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from tied_tables._text import format_quantity, list_some
 from tied_tables.cli._app import command
-from tied_tables.cli._layout import print_line
 from tied_tables.cli._messages import (
     FailedError,
     UsageError,
@@ -33,6 +32,7 @@ from tied_tables.cli._table import (
     TableOptions,
     remark_notes,
 )
+from tied_tables.cli._text_layout import print_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 MOST_FACTS = 1_000  # columns that the notes of a model tell of, to stay readable
 # Columns that are printed: a table of 40,000 takes half a minute to lay out.
-MOST_SHOWN = 500
-MOST_RULES = 12  # that are printed
+MOST_SHOWN_COLUMNS = 500
+MOST_SHOWN_RULES = 12
 MOST_COMPARED = 100_000  # rows of which those that are there twice are found
 
 
@@ -160,8 +160,8 @@ def _print_survey(survey: Survey, has_categories: bool) -> None:
     print_line(f"{source.name}: {rows}, {numbers} a row")
     print()
     columns = survey.columns if has_categories else None
-    print_columns(survey.texts[:MOST_SHOWN], columns)
-    if more := survey.texts[MOST_SHOWN:]:
+    print_columns(survey.texts[:MOST_SHOWN_COLUMNS], columns)
+    if more := survey.texts[MOST_SHOWN_COLUMNS:]:
         quantity = format_quantity(len(more), "more column")
         print(f"and {quantity}; check --json tells of all")
 
@@ -169,10 +169,10 @@ def _print_survey(survey: Survey, has_categories: bool) -> None:
 def print_rules(rules: Sequence[str], command: str) -> None:
     """Print the first rules of a table, in words, after an empty line."""
     print("\n" * bool(rules), end="")
-    for rule in rules[:MOST_RULES]:
+    for rule in rules[:MOST_SHOWN_RULES]:
         print_line(rule)
-    if len(rules) > MOST_RULES:
-        more = format_quantity(len(rules) - MOST_RULES, "more rule")
+    if len(rules) > MOST_SHOWN_RULES:
+        more = format_quantity(len(rules) - MOST_SHOWN_RULES, "more rule")
         print(f"and {more}; {command} --json lists all")
 
 

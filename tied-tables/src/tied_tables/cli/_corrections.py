@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tied_tables.checks import Doubt
     from tied_tables.rows import Scan
 
-MOST_SHOWN = 20
+MOST_SHOWN_CORRECTIONS = 20
 EFFORT = 1 / 8  # the factor of the steps of training: most entries come from rules
 
 
@@ -29,7 +29,7 @@ def corrections(
     inputs: Inputs,
     output: str | None = output_option(
         "The file to write, its format by ending; - for CSV. Without it, the first"
-        f" {MOST_SHOWN} are printed.",
+        f" {MOST_SHOWN_CORRECTIONS} are printed.",
         default=None,
     ),
     *,
@@ -101,7 +101,7 @@ def _print(
         print("nothing to correct was found")
         return
     names = list(filter(None, ["row", id, "one_in", "why"]))
-    print_rows(names, records[:MOST_SHOWN], largest_rarity)
-    if len(records) > MOST_SHOWN:
+    print_rows(names, records[:MOST_SHOWN_CORRECTIONS], largest_rarity)
+    if len(records) > MOST_SHOWN_CORRECTIONS:
         text = format_quantity(len(records), "correction")
-        print(f"the first {MOST_SHOWN} of {text}; -o FILE writes all")
+        print(f"the first {MOST_SHOWN_CORRECTIONS} of {text}; -o FILE writes all")

@@ -12,7 +12,7 @@ import typer
 
 from tied_tables._table_errors import TableError, WriteError
 from tied_tables._text import hide_secrets
-from tied_tables.cli._layout import wrap_for
+from tied_tables.cli._text_layout import wrap_for
 
 INTERRUPT_CODE = 130  # the exit code after Ctrl-C
 # What Python, the loader of libraries and XLA say where memory is at its limit.

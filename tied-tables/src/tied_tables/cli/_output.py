@@ -16,9 +16,9 @@ from tied_tables._text import (
     format_number,
     format_rarity,
 )
-from tied_tables.cli._layout import find_width, lay_out, print_line
 from tied_tables.cli._messages import is_quiet, remark
 from tied_tables.cli._options import STANDARD_OUTPUT
+from tied_tables.cli._text_layout import find_width, lay_out, print_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,7 +13,7 @@ import typer
 from tied_tables._text import hide_secrets
 
 MODEL_ENDINGS = (".safetensors",)
-NEAR = 0.8  # how like an option another word is that is proposed
+LEAST_SIMILARITY = 0.8  # how like an option another word is that is proposed
 
 
 def propose_command(words: Sequence[str], names: Collection[str]) -> str:
@@ -29,7 +29,7 @@ def propose_words(error: Any, words: Sequence[str], example: str) -> str:
     wrong = getattr(error, "option_name", None) or ""
     possibilities = getattr(error, "possibilities", None) or []
     error.possibilities = None  # else its message lists them, too
-    if near := get_close_matches(wrong, possibilities, 1, NEAR):
+    if near := get_close_matches(wrong, possibilities, 1, LEAST_SIMILARITY):
         name = re.compile(f"^{re.escape(wrong)}(?=$|=)")
         others = [name.sub(near[0], word) for word in words]
         return f"write {join(others)}"

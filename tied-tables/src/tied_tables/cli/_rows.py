@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Of the sample of a long table: its rows, its numbers where columns are many, and its
 # fewest rows.
-MOST_ROWS, MOST_NUMBERS, SMALLEST_SAMPLE = 20_000, 2**22, 100
+DISPLAY_SAMPLE_ROWS, DISPLAY_SAMPLE_NUMBERS, FEWEST_DISPLAYED_ROWS = 20_000, 2**22, 100
 ROWS_TO_ADAPT = 1_000  # which tell the form in which a later table is written
 
 
@@ -140,8 +140,8 @@ def take(
     from tied_tables.fit.sample import choose_places
 
     if places is None:
-        usual = MOST_NUMBERS // len(rows.columns.features)
-        most = max(SMALLEST_SAMPLE, min(MOST_ROWS, usual))
+        usual = DISPLAY_SAMPLE_NUMBERS // len(rows.columns.features)
+        most = max(FEWEST_DISPLAYED_ROWS, min(DISPLAY_SAMPLE_ROWS, usual))
         [places] = choose_places([rows.source.n_rows], most, seed=0)
     numbers, cells = [], []
     first, doubts = 0, Doubts()

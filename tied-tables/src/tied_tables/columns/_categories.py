@@ -15,7 +15,7 @@ from tied_tables.columns._spelling import find_similar
 
 FEW_CATEGORIES = 40
 # Of more categories, the smallest share of the rows in one with a number of its own.
-RAREST = 0.01
+LEAST_CATEGORY_SHARE = 0.01
 # Text of which more than this share differ is a name or an id, and no category.
 ALL_DIFFERENT = 0.8
 FEWEST_AMOUNTS = 10  # of fewer different values, <5 or "unknown" may be a kind
@@ -23,7 +23,7 @@ NUMBERED = r"^\d.*\pL"  # text of a number and a word
 # Text that looks like numbers in more values has no other categories than its own.
 MOST_NUMERIC = 0.25
 # A misspelling that is there k times is one of what is there 10 k² times or more.
-RARER = 10
+MISSPELLING_FACTOR = 10
 MOST_FREQUENT = 100  # texts that others may be misspellings of
 MOST_OTHER = 0.5  # a larger share of values in rare categories is warned of
 
@@ -105,11 +105,11 @@ def _count_words(present: pa.Array, exact: bool) -> WordCounts:
     misspelt: dict[str, str] = {}
     similar: dict[str, str] = {}
     texts = [] if exact else [text for text, _ in counts.most_common()]
-    frequent = [text for text in texts if counts[text] >= RARER]
+    frequent = [text for text in texts if counts[text] >= MISSPELLING_FACTOR]
     frequent = frequent[:MOST_FREQUENT]
     for place, name_place in find_similar(texts, frequent):
         text, name = texts[place], frequent[name_place]
-        if RARER * counts[text] ** 2 <= counts[name]:
+        if MISSPELLING_FACTOR * counts[text] ** 2 <= counts[name]:
             misspelt.setdefault(text, name)
         elif counts[text] < counts[name]:
             similar.setdefault(text, name)
@@ -120,7 +120,7 @@ def _choose_categories(words: WordCounts, column: Column, most: int | None) -> C
     """Return a column with the categories that have a number of their own."""
     counts, misspelt = words.counts, words.misspelt
     n_words = len(counts)
-    fewest = RAREST * words.n_rows if n_words > FEW_CATEGORIES else 0
+    fewest = LEAST_CATEGORY_SHARE * words.n_rows if n_words > FEW_CATEGORIES else 0
     frequent = counts.most_common(most)
     common = [text for text, times in frequent if times >= fewest]
     if n_words - len(misspelt) > 1:

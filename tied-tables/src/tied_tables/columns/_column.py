@@ -22,8 +22,8 @@ from tied_tables.columns._number_text import (
 )
 from tied_tables.columns._spelling import find_similar
 from tied_tables.columns._times import (
+    DAY_SECONDS,
     MONTH,
-    SECONDS,
     Cycle,
     Times,
     are_monthly,
@@ -436,14 +436,14 @@ def find_step_of_days(days: Array, origin: float) -> float:
     """The same of different days since the origin: a day at most where they are few."""
     if len(days) >= FEWEST_MULTIPLES and are_monthly(days + origin):
         return MONTH
-    exact = days * SECONDS
+    exact = days * DAY_SECONDS
     seconds = np.rint(exact)
-    if np.abs(seconds - exact).max() > SECONDS / 10**SNAPPED_PLACES:
+    if np.abs(seconds - exact).max() > DAY_SECONDS / 10**SNAPPED_PLACES:
         return 0.0
     divisor = np.gcd.reduce(seconds.astype(np.int64))
     if len(days) < FEWEST_MULTIPLES:
-        divisor = np.gcd(divisor, SECONDS)
-    return float(divisor) / SECONDS
+        divisor = np.gcd(divisor, DAY_SECONDS)
+    return float(divisor) / DAY_SECONDS
 
 
 def get_value(values: pa.Array, row: int) -> object:

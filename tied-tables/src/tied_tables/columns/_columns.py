@@ -41,7 +41,7 @@ from tied_tables.columns._number_text import (
 from tied_tables.columns._remarks import DATE, ROLES, Remark, Role, Topic
 
 VERSION = 1
-TINY = 1e-12  # a smaller sum of shares is that of none
+LEAST_TOTAL = 1e-12  # a smaller sum of shares is that of none
 # These are written to JSON also if they are empty.
 BASIC_KEYS = "name kind categories other left_out label id".split()
 
@@ -527,7 +527,7 @@ class Columns:
         for part in layout.categories:
             block = shares[:, part]
             total = block.sum(axis=1, keepdims=True)  # (n, 1)
-            normal = block / np.maximum(total, TINY)
+            normal = block / np.maximum(total, LEAST_TOTAL)
             shares[:, part] = np.where(total > 0, normal, 1 / block.shape[1])
         columns = {}
         for place, name in enumerate(self.features):

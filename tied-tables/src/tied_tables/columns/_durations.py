@@ -16,7 +16,7 @@ from tied_tables.columns._kinds import Kind
 END = r":(?P<seconds>[0-5]\d(?:\.(?P<fraction>\d{1,6}))?)$"
 WITHOUT_HOURS = r"^(?P<minutes>\d{1,6})" + END
 WITH_HOURS = r"^(?P<hours>\d{1,6}):(?P<minutes>\d{1,6})" + END
-UNITS = {"hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
+UNIT_SECONDS = {"hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
 LONGER_THAN_A_DAY = r"^(?:24:(?:0[1-9]|[1-5]\d)|(?:2[5-9]|[3-9]\d|\d{3,}):[0-5]\d)"
 TWO_DIGITS = r"^(?:0\d|\d\d+):"
 
@@ -39,7 +39,7 @@ class Durations(Form, frozen=True, tag="durations"):
             values = pc.binary_join_element_wise("0", values, ":")
         parts = pc.extract_regex(values, WITH_HOURS)
         total = np.zeros(len(values))
-        for name, seconds in UNITS.items():
+        for name, seconds in UNIT_SECONDS.items():
             total += seconds * to_floats(pc.struct_field(parts, name))
         return total
 

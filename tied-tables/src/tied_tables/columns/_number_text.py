@@ -34,7 +34,7 @@ PREFIX = (
     rf"[A-Za-z]{{0,3}}[{CURRENCIES}]|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK"
     r"|DKK|PLN|CZK|HUF|BRL|RUB|TRY|ZAR|KRW|MXN|SGD|HKD|kr|Kr|Fr|Rs)\.?"
 )
-SUFFIX = r"/?[^\d\s.,()+\-'_:/](?:[^\d,():]{0,11}|[a-zA-Z]{0,2}[23])"
+UNIT_SUFFIX = r"/?[^\d\s.,()+\-'_:/](?:[^\d,():]{0,11}|[a-zA-Z]{0,2}[23])"
 EXPONENT = r"(?:[eE][-+]?\d+)?"
 MINUS = "\u2212\ufe63\uff0d"  # a minus sign, a small and a wide hyphen
 SPACES = "\u00a0\u2007\u2009\u202f"
@@ -47,7 +47,7 @@ NUMBER_LOOK = re.compile(  # what looks like a number, with any unit
     rf"(?P<bound>{BOUND})?\(?\s*{SIGN}?\s*(?P<prefix>(?:{PREFIX})\s*)?(?:{SIGN}|\()?\s*"
     rf"(?P<number>\d(?:[\d.,'{APOSTROPHES} {SPACES}_]*\d)?[.,]?{EXPONENT}"
     rf"|[.,]\d+{EXPONENT})"
-    rf"(?:\.[-–])?[-)]?(?P<suffix>\s*(?:{SUFFIX}))?\s*[-)]?"  # noqa: RUF001
+    rf"(?:\.[-–])?[-)]?(?P<suffix>\s*(?:{UNIT_SUFFIX}))?\s*[-)]?"  # noqa: RUF001
     rf"(?P<least>{AT_LEAST})?"
 )
 

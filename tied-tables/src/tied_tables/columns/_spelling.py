@@ -7,7 +7,7 @@ import numpy as np
 
 SHORTEST_WORD = 4  # letters of a word in which one of them may be wrong
 LONGEST_COMPARED = 64  # characters: the time grows with their square
-WORD = re.compile(r"[^\W\d_]+|\S")
+WORD_PATTERN = re.compile(r"[^\W\d_]+|\S")
 
 
 def find_similar(
@@ -48,7 +48,7 @@ def _fold_case(text: str) -> str:
 
 def _differ_in_long_word(text: str, name: str) -> bool:
     """Whether two texts differ in a long word, and in nothing else."""
-    words, name_words = WORD.findall(text), WORD.findall(name)
+    words, name_words = WORD_PATTERN.findall(text), WORD_PATTERN.findall(name)
     if len(words) != len(name_words):
         return False
     for word, name_word in zip(words, name_words, strict=True):

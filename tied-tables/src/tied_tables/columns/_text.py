@@ -48,8 +48,8 @@ from tied_tables.columns._truth_text import decide_truth_text
 
 # From this share of numbers on, a column is text only if someone says so.
 FEWEST_READ = 0.75
-MOST_MARKS = 3  # so few texts stand for missing values beside numbers
-DIGITS = r"^\d{1,8}(?:\.\d+)?$"
+MOST_MISSING_MARKS = 3  # so few texts stand for missing values beside numbers
+PLAIN_DIGITS = r"^\d{1,8}(?:\.\d+)?$"
 # Text of which less than this share looks like numbers or times is neither.
 FEWEST_LOOKS = 0.5
 DATE_WORDS = "date datum dob dt fecha"
@@ -146,7 +146,9 @@ def _split_marks(texts: pa.Array) -> tuple[tuple[str, ...], pa.Array]:
     has_digit = pc.match_substring_regex(texts, r"\d")
     amounts = texts.filter(has_digit)
     marks = texts.filter(pc.invert(has_digit)).unique()
-    are_few = len(marks) <= MOST_MARKS and len(amounts.unique()) >= FEWEST_AMOUNTS
+    are_few = (
+        len(marks) <= MOST_MISSING_MARKS and len(amounts.unique()) >= FEWEST_AMOUNTS
+    )
     if are_few and len(amounts) < (1 - MOST_MISREAD) * len(texts):
         return tuple(marks.to_pylist()), amounts
     return (), texts
@@ -180,7 +182,7 @@ def _find_forms(
     """Yield the forms that texts may be of, with a doubt about each."""
     yield decide_truth_text(texts), None
     texts = texts[:ROWS_TO_DECIDE]
-    if measure_matches(texts, DIGITS) == 1:
+    if measure_matches(texts, PLAIN_DIGITS) == 1:
         yield find_digit_times(name, texts, choice), None
     yield decide_durations(texts), None
     has_bounds = measure_matches(texts, f"^{BOUND}|{AT_LEAST}$") > 0

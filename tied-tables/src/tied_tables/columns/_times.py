@@ -22,7 +22,7 @@ from tied_tables.columns._form import Form
 from tied_tables.columns._kinds import Kind
 from tied_tables.columns._remarks import Remark, Topic
 
-SECONDS = 86_400
+DAY_SECONDS = 86_400
 CENTURY = 36_525  # days, from one of 1901 to 1999 to the same of the next century
 YEARS_AHEAD = 5  # that a date of two digits may lie in the future
 NEVER = 3e6
@@ -30,7 +30,10 @@ YEAR_1000 = -354_286
 YEARS_1_TO_9999 = (-719_162.0, 2_932_896.0)
 MOST_APART = 1 / 24  # days: times of day that two ways of decoding agree on
 MONTH = 30.436875  # days, its mean length, where days are the same of each month
-CLOCK = (0.0, 1.0 - 1e-6 / SECONDS)  # the first and the last day of times of day
+CLOCK_DAYS = (
+    0.0,
+    1.0 - 1e-6 / DAY_SECONDS,
+)  # the first and the last day of times of day
 TEXTS_TO_TRY, FEW_TEXTS = 200, 20
 
 # How months are named: in another language than English, or by their quarter.
@@ -87,7 +90,7 @@ JOINED = [between + clock for between in ("T", " ", ", ") for clock in CLOCKS]
 SERIAL = "%E"  # the days of a spreadsheet
 FIRST_SERIAL = 25_569  # that of 1970
 SERIAL_PLACES = 5  # about a second
-FORMAT = r"^(?:%[YmdybBHMSIpGVEaA]|[-/.:, 'TQWde]){0,32}\Z"
+FORMAT_PATTERN = r"^(?:%[YmdybBHMSIpGVEaA]|[-/.:, 'TQWde]){0,32}\Z"
 MONTH_NAMES: dict[Months, str] = {
     "": (
         "January February March April May June July August September October November"
@@ -130,7 +133,7 @@ class Times(Form, frozen=True, tag="times"):
 
     kind: ClassVar[Kind] = Kind.time
     # how the text is written, as for `strftime`; empty if they are not text
-    format: Annotated[str, msgspec.Meta(pattern=FORMAT)] = ""
+    format: Annotated[str, msgspec.Meta(pattern=FORMAT_PATTERN)] = ""
     # what they are otherwise: `"date"`, `"timestamp"` or `"time"`
     dtype: Literal["", "date", "timestamp", "time"] = ""
     # the zone that is written after the text, or that of the timestamps
@@ -163,7 +166,7 @@ class Times(Form, frozen=True, tag="times"):
     @property
     def offset(self) -> float:
         """The days that the zone of the text is ahead."""
-        return _find_offset(self.zone) / SECONDS if self.format else 0.0
+        return _find_offset(self.zone) / DAY_SECONDS if self.format else 0.0
 
     def parse(self, values: pa.Array) -> Array:
         """Return days since 1970, (n,) float64, with NaN where there is no time."""
@@ -173,7 +176,7 @@ class Times(Form, frozen=True, tag="times"):
             if types.is_time(dtype):
                 unit = pa.time64("us")
             ticks = values.cast(unit, safe=False)
-            return to_floats(ticks.cast(pa.int64())) / (SECONDS * 1e6)
+            return to_floats(ticks.cast(pa.int64())) / (DAY_SECONDS * 1e6)
         if not self.format:  # which Arrow cannot parse
             return np.full(len(values), np.nan)
         if re.fullmatch("(?:%[YmdyHM])+", self.format):  # digits, as 905 for 0905
@@ -191,11 +194,11 @@ class Times(Form, frozen=True, tag="times"):
 
     def write(self, days: Array) -> pa.Array:
         """Return days since 1970, (n,) with NaN for a missing one, as in the table."""
-        low, high = CLOCK if self.is_clock else YEARS_1_TO_9999
+        low, high = CLOCK_DAYS if self.is_clock else YEARS_1_TO_9999
         local = np.clip(days.astype(np.float64) + self.offset, low, high)
         if self.dtype == "date":
             return to_integers(local, pa.int32()).cast(pa.date32())
-        seconds = local * SECONDS
+        seconds = local * DAY_SECONDS
         if not self.dtype:
             return self._write_text(seconds)
         # Single precision holds no more than hundredths of a second.
@@ -208,9 +211,9 @@ class Times(Form, frozen=True, tag="times"):
     def _write_text(self, seconds: Array) -> pa.Array:
         """Return seconds since 1970, in the zone of the text, as text."""
         if self.format == SERIAL:
-            serials = np.round(seconds / SECONDS + FIRST_SERIAL, SERIAL_PLACES)
+            serials = np.round(seconds / DAY_SECONDS + FIRST_SERIAL, SERIAL_PLACES)
             return pa.array(serials, from_pandas=True).cast(pa.string())
-        shortest: float = SECONDS  # what the text tells apart
+        shortest: float = DAY_SECONDS  # what the text tells apart
         if "%M" in self.format:
             shortest = 60
         if "%S" in self.format:
@@ -448,7 +451,7 @@ def _parse_text(texts: pa.Array, form: str) -> Array:
         times = _parse_weeks(texts)
     else:
         times = pc.strptime(texts, format=form, unit="s", error_is_null=True)
-    days = to_floats(times.cast(pa.int64())) / SECONDS
+    days = to_floats(times.cast(pa.int64())) / DAY_SECONDS
     is_sound = days > YEAR_1000  # 26 is no year of four digits
     if not re.search("%[pbB]", form):
         # The 30th of February is parsed as the 2nd of March.
@@ -469,7 +472,7 @@ def _parse_weeks(texts: pa.Array) -> pa.Array:
     days = _parse_text(fourths, "%Y-%m-%d")
     weeks = to_floats(pc.struct_field(parts, "week"))
     mondays = days - (days + 3) % 7 + 7 * (weeks - 1)
-    ticks = pa.array(mondays * SECONDS, from_pandas=True)
+    ticks = pa.array(mondays * DAY_SECONDS, from_pandas=True)
     return ticks.cast(pa.int64()).cast(pa.timestamp("s"))
 
 
@@ -492,7 +495,7 @@ def _parse_tail(texts: pa.Array) -> Array:
     offsets = np.array(list(map(_find_offset, zones.dictionary.to_pylist())))
     ahead = offsets[np.asarray(zones.indices)]
     seconds = np.nan_to_num(to_floats(fraction)) - ahead
-    return seconds / SECONDS
+    return seconds / DAY_SECONDS
 
 
 def _find_offset(zone: str) -> float:

@@ -21,7 +21,7 @@ from tied_tables.estimator._validation import (
 )
 from tied_tables.fit.fit import fit, fit_batch
 from tied_tables.fit.plan import Parameters
-from tied_tables.fit.rows import NUMBERS, Features
+from tied_tables.fit.rows import NUMERIC_FEATURES, Features
 from tied_tables.model.activations import ACTIVATIONS
 from tied_tables.model.training import Training
 
@@ -276,15 +276,15 @@ class TiedAutoencoder(RowMethods, Parameters):
         """
         self._validate_params()
         trained = copy(self)
-        before = vars(trained).get("_model")
+        previous_model = vars(trained).get("_model")
         X, weights, columns = validate_training_rows(
-            trained, X, sample_weight, reset=before is None
+            trained, X, sample_weight, reset=previous_model is None
         )
         features = trained._describe_features(columns)
-        model = fit_batch(trained, X, weights, features, before)
+        model = fit_batch(trained, X, weights, features, previous_model)
         trained._keep(model)
         self._take_over(trained)
-        if before is None and model.training.empty:
+        if previous_model is None and model.training.empty:
             warnings.warn(EMPTY.format(model.training.empty), stacklevel=2)
         if model.training.interrupted:
             raise KeyboardInterrupt
@@ -296,4 +296,4 @@ class TiedAutoencoder(RowMethods, Parameters):
             return Features.of(columns)
         if hasattr(self, "feature_names_in_"):
             return Features(tuple(map(str, self.feature_names_in_)))
-        return NUMBERS
+        return NUMERIC_FEATURES

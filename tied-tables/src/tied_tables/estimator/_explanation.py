@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tied_tables.model.explanation import Attribution
     from tied_tables.model.value import TableModel
 
-MOST_SHOWN = 3  # rows in the text of an explanation
+MOST_SHOWN_ROWS = 3  # rows in the text of an explanation
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,9 +64,9 @@ class Explanation:
             sentences = self.sentences()
         except ImportError:
             return lines[0].rstrip(":")
-        for place, sentence in enumerate(sentences[:MOST_SHOWN]):
+        for place, sentence in enumerate(sentences[:MOST_SHOWN_ROWS]):
             lines.append(f"{place}: {sentence}")
-        if len(self) > MOST_SHOWN:
+        if len(self) > MOST_SHOWN_ROWS:
             lines.append("...")
         return "\n".join(lines)
 
@@ -103,10 +103,10 @@ class Explanation:
         import pyarrow as pa
 
         from tied_tables.columns import find_library, wrap
-        from tied_tables.model.causes import MOST_COLUMNS, list_causes
+        from tied_tables.model.causes import MOST_CAUSES, list_causes
 
         columns = {"score": self.outlier_scores, "one_in": self.rarities}
-        columns |= list_causes(causes, min(MOST_COLUMNS, len(self.columns)))
+        columns |= list_causes(causes, min(MOST_CAUSES, len(self.columns)))
         table = pa.table(columns | {"why": sentences})
         library = find_library(self._given)
         if library not in ("polars", "pyarrow"):

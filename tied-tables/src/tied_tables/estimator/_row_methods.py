@@ -27,7 +27,7 @@ from tied_tables._types import Array
 from tied_tables.estimator._explanation import Explanation, describe_rows
 from tied_tables.estimator._fitted_state import FittedState
 from tied_tables.estimator._validation import (
-    DTYPES,
+    FLOAT_DTYPES,
     is_frame,
     to_arrow,
     to_dense,
@@ -116,7 +116,7 @@ class RowMethods(
         """
         state = copy(self)
         check_is_fitted(state)
-        codes = check_array(fill_masked(X), dtype=DTYPES, input_name="X")
+        codes = check_array(fill_masked(X), dtype=FLOAT_DTYPES, input_name="X")
         fitted = state._model
         if codes.shape[1] != fitted.n_components:
             raise ValueError(

@@ -20,7 +20,7 @@ from tied_tables.model.imputation import fill_masked
 if TYPE_CHECKING:
     from tied_tables.columns import Columns
 
-DTYPES = [np.dtype(np.float64), np.dtype(np.float32)]
+FLOAT_DTYPES = [np.dtype(np.float64), np.dtype(np.float32)]
 FEW_NUMBERS = 10_000
 """Of so few, scikit-learn's validation takes longer than arithmetic."""
 
@@ -149,7 +149,7 @@ def _as_table(X: Any) -> Any:
     if is_frame(X):
         return X
     rows = fill_masked(X)
-    return check_array(rows, dtype=DTYPES, ensure_all_finite="allow-nan")
+    return check_array(rows, dtype=FLOAT_DTYPES, ensure_all_finite="allow-nan")
 
 
 def _to_named(X: Any) -> Any:
@@ -188,7 +188,7 @@ def _is_valid(estimator: BaseEstimator, X: Any) -> bool:
         and model.columns is None
         and X.shape[1] == state["n_features_in_"]
         and "feature_names_in_" not in state
-        and X.dtype in DTYPES
+        and X.dtype in FLOAT_DTYPES
         and not np.isinf(X).any()
     )
 
@@ -209,7 +209,7 @@ def _validate_numbers(estimator: BaseEstimator, X: Any, reset: bool) -> Any:
             estimator,
             fill_masked(X),
             accept_sparse="csr",
-            dtype=np.float32 if is_half else DTYPES,
+            dtype=np.float32 if is_half else FLOAT_DTYPES,
             ensure_all_finite="allow-nan",
             ensure_min_samples=2 if reset else 1,
             reset=reset,

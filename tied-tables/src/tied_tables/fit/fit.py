@@ -10,7 +10,7 @@ from tied_tables._blas import blas_limit
 from tied_tables._interrupts import interrupts
 from tied_tables._types import Array
 from tied_tables.fit import prepare, solver
-from tied_tables.fit.judge import judge
+from tied_tables.fit.judge import finish_model
 from tied_tables.fit.plan import (
     Parameters,
     Plan,
@@ -18,7 +18,7 @@ from tied_tables.fit.plan import (
     make_generator,
     make_plan,
 )
-from tied_tables.fit.rows import NUMBERS, Features, PreparedRows
+from tied_tables.fit.rows import NUMERIC_FEATURES, Features, PreparedRows
 from tied_tables.fit.solver import Solution
 from tied_tables.fit.start import start_network
 from tied_tables.fit.width import resolve_width
@@ -34,7 +34,7 @@ def fit(
     X: Array,
     weights: Array | None = None,
     *,
-    features: Features = NUMBERS,
+    features: Features = NUMERIC_FEATURES,
     effort: float = 1,
     validation: Array | None = None,
 ) -> TableModel:
@@ -62,7 +62,7 @@ def fit(
     n_components = choose_n_components(parameters, given.X.shape, principal)
     plan = make_plan(parameters, rows, n_components, random, seed, effort=effort)
     solution = _solve(plan, rows, held_out, principal)
-    model = judge(plan, rows, solution).select(np.argsort(places))
+    model = finish_model(plan, rows, solution).select(np.argsort(places))
     return replace(model, columns=features.columns)
 
 
@@ -72,37 +72,38 @@ def fit_batch(
     X: Array,
     weights: Array,
     features: Features,
-    before: TableModel | None,
+    previous_model: TableModel | None,
 ) -> TableModel:
     """Train on some rows once, further than the batches before, if there were any."""
     given = prepare.take_rows(parameters, X, weights, features)
     random, seed = make_generator(parameters.random_state)
-    if before is None:
+    if previous_model is None:
         if parameters.chooses_width:
             parameters = resolve_width(parameters, X, given.layout, fit)
         rows, principal = prepare.prepare_rows(parameters, given, random)
         n_components = choose_n_components(parameters, given.X.shape, principal)
     else:
-        rows = prepare.prepare_batch(given, before.preprocessing)
-        n_components = before.n_components
+        rows = prepare.prepare_batch(given, previous_model.preprocessing)
+        n_components = previous_model.n_components
     plan = make_plan(parameters, rows, n_components, random, seed, in_batches=True)
-    if before is None:
+    if previous_model is None:
         components = principal.truncate(n_components)
         start_seed = random.randint(2**31 - 1)
         network = start_network(components, plan.hidden, plan.activation, start_seed)
     else:
-        network = before.network
+        network = previous_model.network
     with interrupts() as is_interrupted:
         training_rows = prepare.make_training_rows(plan, rows)
-        state = None if before is None else before.training.nadam
+        state = None if previous_model is None else previous_model.training.nadam
         solution = solver.fit_batch(plan, training_rows, network, state)
     solution = _note_interrupt(solution, is_interrupted())
-    model = judge(plan, rows, solution, before)
-    if before is not None:
+    model = finish_model(plan, rows, solution, previous_model)
+    if previous_model is not None:
+        previous = previous_model.training
         training = model.training._replace(
-            loss_curve=[*before.training.loss_curve, *model.training.loss_curve],
-            n_iter=before.training.n_iter + 1,
-            weight_decay=before.training.weight_decay,
+            loss_curve=[*previous.loss_curve, *model.training.loss_curve],
+            n_iter=previous.n_iter + 1,
+            weight_decay=previous.weight_decay,
         )
         model = replace(model, training=training)
     return replace(model, columns=features.columns)
@@ -111,7 +112,7 @@ def fit_batch(
 def _prepare_validation(rows: PreparedRows, X: Array) -> PreparedRows:
     """Prepare rows to hold out, `(n, d)`, as those to learn from."""
     given = rows.given
-    trimmed = given.ends.trim(X)
+    trimmed = given.absurd_limits.trim(X)
     is_known = ~np.isnan(given.X).all(axis=0)
     if not np.any(~np.isnan(trimmed) & is_known):
         raise ValueError(

@@ -35,21 +35,21 @@ def split_rows(n: int, plan: Plan) -> tuple[Array, Array]:
 
 def is_clearly_less(
     errors: Array,
-    others: Array,
+    pca_errors: Array,
     weights: Array,
     standard_errors: float,
     freedom: float,
     n_rows: float,
 ) -> bool:
-    """Whether errors, `(n,)`, are less by a margin, and by standard errors of the mean.
+    """Whether errors, `(n,)`, are less than PCA's by a margin and standard errors.
 
     `freedom` is the number of errors that the standard error is estimated from, and
     `n_rows` that of the rows, by which the margin is chosen.
     """
-    gains = others - errors
+    gains = pca_errors - errors
     mean = np.average(gains, weights=weights)
     variance = np.average((gains - mean) ** 2, weights=weights)
     chance = standard_errors * np.sqrt(variance / freedom)
     margin = MARGIN + MARGIN_OF_ROWS / n_rows
-    least = margin * np.average(others, weights=weights)
+    least = margin * np.average(pca_errors, weights=weights)
     return bool(mean > chance and mean > least)

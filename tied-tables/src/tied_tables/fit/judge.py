@@ -22,15 +22,15 @@ from tied_tables.model.value import (
 )
 
 
-def judge(
+def finish_model(
     plan: Plan,
     rows: PreparedRows,
     solution: Solution,
-    before: TableModel | None = None,
+    previous_model: TableModel | None = None,
 ) -> TableModel:
     """Fit the outlier score, its tail and its threshold, and find R².
 
-    `before` is the model of the batches before these rows, if there were any.
+    `previous_model` is that of the batches before these rows, if there were any.
     """
     imputation_weights = _weigh_imputations(plan, rows, solution)
     block = compute_block(solution.network, rows.scaled, rows.complete, solution.link)
@@ -41,11 +41,11 @@ def judge(
     distances = given.distances
     sums = np.zeros((4, rows.scaled.shape[1]))
     for part in split_rows(n, solution.network.block_rows):
-        some = block.select(part)
+        part_block = block.select(part)
         mean = preprocessing.mean
-        sums += some.sums_of_squares(mean, weights[part], solution.link)
-    if n > outlier_score.MOST_ROWS:
-        sample = plan.random.permutation(n)[: outlier_score.MOST_ROWS]
+        sums += part_block.sums_of_squares(mean, weights[part], solution.link)
+    if n > outlier_score.SCORE_SAMPLE_ROWS:
+        sample = plan.random.permutation(n)[: outlier_score.SCORE_SAMPLE_ROWS]
         block = block.select(sample)
         weights = weights[sample]
         distances = distances[sample]
@@ -57,7 +57,7 @@ def judge(
     other_scores = score.score_held_out(block, optimism)[~is_far]
     tail = fit_tail(other_scores, scores[~is_far], float(is_far.mean()), n)
     scores += tail.limit * distances
-    smallest, largest = _find_ends(given, before)
+    smallest, largest = _find_value_range(given, previous_model)
     training = solution.training._replace(
         reconstruction_r2=explained_share(sums),
         feature_r2=explained_shares(sums),
@@ -89,7 +89,9 @@ def _weigh_imputations(
     preprocessing = rows.preprocessing
     if preprocessing.gaussian is None:
         return None
-    sample = plan.random.permutation(len(rows.scaled))[: imputation.MOST_ROWS]
+    sample = plan.random.permutation(len(rows.scaled))[
+        : imputation.IMPUTATION_SAMPLE_ROWS
+    ]
     imputed, hidden = preprocessing.hide(rows.scaled[sample], 1, plan.random)
     block = compute_block(solution.network, imputed, imputed, solution.link)
     weights = imputation.fit_network_weights(
@@ -98,18 +100,22 @@ def _weigh_imputations(
     return np.where(preprocessing.layout.kinds == NUMBER, weights, 0.0)
 
 
-def _find_ends(rows: GivenRows, before: TableModel | None) -> tuple[Array, Array]:
+def _find_value_range(
+    rows: GivenRows, previous_model: TableModel | None
+) -> tuple[Array, Array]:
     """The smallest and largest values of rows and of those before, `(d,)` each."""
     smallest = rows.smallest
     largest = rows.largest
-    if before is not None:
-        is_known = np.isfinite(before.smallest)
-        smallest = np.fmin(smallest, np.where(is_known, before.smallest, np.nan))
-        largest = np.fmax(largest, np.where(is_known, before.largest, np.nan))
+    if previous_model is not None:
+        is_known = np.isfinite(previous_model.smallest)
+        known_smallest = np.where(is_known, previous_model.smallest, np.nan)
+        known_largest = np.where(is_known, previous_model.largest, np.nan)
+        smallest = np.fmin(smallest, known_smallest)
+        largest = np.fmax(largest, known_largest)
     is_unknown = np.isnan(smallest)
-    return np.where(is_unknown, -np.inf, smallest), np.where(
-        is_unknown, np.inf, largest
-    )
+    smallest = np.where(is_unknown, -np.inf, smallest)
+    largest = np.where(is_unknown, np.inf, largest)
+    return smallest, largest
 
 
 def _find_optimism(solution: Solution, sums: Array) -> float:

@@ -15,9 +15,9 @@ from tied_tables.model.blocks import split_rows
 from tied_tables.model.dense_network import DenseNetwork
 from tied_tables.model.training import Training
 
-ITERATIONS = 500  # at most
+LBFGS_ITERATIONS = 500  # at most
 BLOCK_ROWS = 4096  # rows whose gradient is found at a time
-TOLERANCE = 1e-10  # of the relative change of the loss in an iteration
+LBFGS_TOLERANCE = 1e-10  # of the relative change of the loss in an iteration
 
 
 def train(
@@ -29,10 +29,10 @@ def train(
 
     Their weights are one vector, so all have as many iterations.
     """
-    iterations = plan.max_iter or ITERATIONS
+    iterations = plan.max_iter or LBFGS_ITERATIONS
     run = Run(members, np.float64)
     stack = run.stack
-    shape = stack.numbers.shape
+    shape = stack.parameters.shape
     rows = run.rows
     n = len(rows.inputs)
     weights = run.weights / n
@@ -40,39 +40,41 @@ def train(
     objective = replace(plan, weight_decay=plan.weight_decay / len(blocks))
     losses = np.zeros(0)
 
-    def find_gradient(numbers: Array) -> tuple[float, Array]:
+    def find_gradient(parameters: Array) -> tuple[float, Array]:
         nonlocal losses
-        stack.numbers[...] = numbers.reshape(shape)
+        stack.parameters[...] = parameters.reshape(shape)
         losses = np.zeros(len(members))
-        gradient = np.zeros_like(stack.numbers)
+        gradient = np.zeros_like(stack.parameters)
         for block in blocks:
             losses += stack.find_gradient(rows, block, weights[:, block], objective)
             gradient += stack.gradient
         return float(losses.sum()), gradient.ravel()
 
     def callback(intermediate_result: OptimizeResult) -> None:
-        stack.numbers[...] = intermediate_result.x.reshape(shape)
+        stack.parameters[...] = intermediate_result.x.reshape(shape)
         run.add_part([float(losses[-1])])
-        if run.is_over(iterations, plan.n_iter_no_change, plan) or is_interrupted():
+        if run.finish_part(iterations, plan.n_iter_no_change, plan) or is_interrupted():
             raise StopIteration
 
     with np.errstate(over="ignore", invalid="ignore"):
         minimize(
             find_gradient,
-            stack.numbers.flatten(),
+            stack.parameters.flatten(),
             jac=True,
             method="L-BFGS-B",
             callback=callback,
             options={
                 "maxiter": iterations,
                 "maxfun": 100 * iterations,
-                "ftol": TOLERANCE,
+                "ftol": LBFGS_TOLERANCE,
                 "gtol": 0.0,
             },
         )
     training = Training(
-        n_iter=max(1, run.best),
-        loss_curve=run.losses[: run.best],
-        validation_curve=run.errors[: run.best] if plan.early_stopping else [],
+        n_iter=max(1, run.n_parts_to_best),
+        loss_curve=run.losses[: run.n_parts_to_best],
+        validation_curve=run.errors[: run.n_parts_to_best]
+        if plan.early_stopping
+        else [],
     )
     return run.make_best(), training

@@ -79,8 +79,8 @@ class Run:
         weights: of these for each network, `(networks, n)`.
         losses: of the last network, before each step or after each iteration.
         errors: the mean held-out error after each part.
-        best: the number of parts until the least of these.
-        best_numbers: the weights after them.
+        n_parts_to_best: the number of parts until the least of these.
+        best_parameters: the weights after them.
     """
 
     def __init__(self, members: list[Member], dtype: type[np.floating]) -> None:
@@ -90,12 +90,12 @@ class Run:
         self.stack = Stack([member.network for member in members], dtype)
         self.losses: list[float] = []
         self.errors: list[float] = []
-        self.best = 0
-        self.best_numbers = self.stack.numbers.copy()
+        self.n_parts_to_best = 0
+        self.best_parameters = self.stack.parameters.copy()
 
     def measure(self) -> float:
         """The mean error of the networks on the rows held out of them."""
-        networks = map(self.stack.make_network, self.stack.numbers)
+        networks = map(self.stack.make_network, self.stack.parameters)
         total = sum(map(Member.measure, self.members, networks))
         return total / (sum_weights(self.members) or 1.0)
 
@@ -105,23 +105,23 @@ class Run:
         least = min(self.errors, default=np.inf)
         self.errors.append(self.measure())
         if self.errors[-1] <= least:
-            self.best = len(self.errors)
-            self.best_numbers = self.stack.numbers.copy()
+            self.n_parts_to_best = len(self.errors)
+            self.best_parameters = self.stack.parameters.copy()
 
-    def is_over(self, n_parts: int, patience: int, plan: Plan) -> bool:
-        """Tell of the last part; whether training is ended, or gains nothing more."""
+    def finish_part(self, n_parts: int, patience: int, plan: Plan) -> bool:
+        """Report the last part; whether training is ended, or gains nothing more."""
         logs = {"loss": self.losses[-1]}
         if plan.early_stopping:
             logs["val_error"] = self.errors[-1]
         part = len(self.errors)
-        is_late = part - self.best >= patience
+        is_late = part - self.n_parts_to_best >= patience
         if plan.verbose:
             print(f"Part {part}/{n_parts} - loss: {logs['loss']:.4g}", flush=True)
         return call_back(part, n_parts, logs) or is_late
 
     def make_best(self) -> list[DenseNetwork]:
         """The networks with the least error."""
-        return list(map(self.stack.make_network, self.best_numbers))
+        return list(map(self.stack.make_network, self.best_parameters))
 
 
 def sum_weights(members: list[Member]) -> float:
@@ -147,11 +147,11 @@ def measure_held_out(members: list[Member], networks: list[DenseNetwork]) -> Hel
         errors.append(part_errors)
         sums.append(part.weights @ part_errors)
     mean = np.sum(sums) / sum_weights(members)
-    plain = rows[0].plain
-    if plain is not None:  # there is one member alone
-        present = np.mean(~np.isnan(plain.targets), axis=1)
-        total = plain.weights @ plain.measure(networks[0], loss)
-        mean = total / (plain.weights @ present)
+    unmasked = rows[0].unmasked
+    if unmasked is not None:  # there is one member alone
+        present = np.mean(~np.isnan(unmasked.targets), axis=1)
+        total = unmasked.weights @ unmasked.measure(networks[0], loss)
+        mean = total / (unmasked.weights @ present)
     return HeldOut(errors, np.array(sums), float(mean), loss)
 
 

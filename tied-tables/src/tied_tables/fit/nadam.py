@@ -19,7 +19,7 @@ from tied_tables.model.training import Training
 BETA_1 = 0.9
 BETA_2 = 0.99
 EPSILON = 1e-7
-PATIENCE = 6
+PATIENCE_OF_FEW_ROWS = 6
 """Parts without a smaller error after which the training on few rows ends."""
 
 
@@ -46,13 +46,13 @@ class Nadam:
     step: int = 0
 
     @classmethod
-    def begin(cls, numbers: Array) -> Nadam:
+    def begin(cls, parameters: Array) -> Nadam:
         """The state before the first step."""
-        return cls(np.zeros_like(numbers), np.zeros_like(numbers))
+        return cls(np.zeros_like(parameters), np.zeros_like(parameters))
 
     def move(
         self,
-        numbers: Array,
+        parameters: Array,
         gradient: Array,
         rate: float,
     ) -> None:
@@ -70,7 +70,7 @@ class Nadam:
         next_rate = rate * BETA_1 / (1 - BETA_1 ** (step + 1))
         gradient += next_rate * self.averages
         gradient /= divisor
-        numbers -= gradient
+        parameters -= gradient
 
 
 def take_steps(
@@ -87,7 +87,7 @@ def take_steps(
     Each step has a rate and the places of its rows, `(steps, batch_size)`. Weights of
     the rows are `(networks, n)`.
     """
-    shape = len(rates), len(stack.numbers)
+    shape = len(rates), len(stack.parameters)
     losses = np.empty(shape)
     with np.errstate(all="ignore"):
         for step, (batch, rate) in enumerate(zip(batches, rates, strict=True)):
@@ -95,7 +95,7 @@ def take_steps(
             losses[step] = stack.find_gradient(
                 rows, batch, batch_weights, objective, nadam.step
             )
-            nadam.move(stack.numbers, stack.gradient, float(rate))
+            nadam.move(stack.parameters, stack.gradient, float(rate))
     return losses
 
 
@@ -107,10 +107,10 @@ def train(
     """Train networks side by side, and keep those with the least held-out error."""
     schedule = make_schedule(members, plan)
     run = Run(members, np.float32)
-    nadam = Nadam.begin(run.stack.numbers)
+    nadam = Nadam.begin(run.stack.parameters)
     start_error = run.measure()  # of PCA
     n_parts = len(schedule.rates)
-    patience = PATIENCE if plan.few_rows else n_parts
+    patience = PATIENCE_OF_FEW_ROWS if plan.few_rows else n_parts
     for rates in schedule.rates:
         batches = np.array([next(schedule.batches) for _ in rates])
         part_losses = take_steps(
@@ -123,11 +123,11 @@ def train(
                 f"The loss came out not finite at learning_rate={rate:.3g}: try"
                 f" {rate / 10:.3g}."
             )
-        if run.is_over(n_parts, patience, plan) or is_interrupted():
+        if run.finish_part(n_parts, patience, plan) or is_interrupted():
             break
     # The steps until the end of each part, and of each pass up to the best weights.
     part_ends = np.cumsum([0, *map(len, schedule.rates)])
-    end = int(part_ends[run.best])
+    end = int(part_ends[run.n_parts_to_best])
     begins = list(range(schedule.steps_per_pass, end, schedule.steps_per_pass))
     step_losses = np.array(run.losses[:end])
     losses = [float(part.mean()) for part in np.split(step_losses, begins)]

@@ -27,10 +27,10 @@ MISSING_MUCH = 0.1
 HIDING_ROWS = 20_000
 MOST_COPIES = 10
 LEARNING_RATE = 0.02
-UNITS = 48
-UNITS_OF_FEW_ROWS = 32
-MOST_UNITS = 512
-FEWEST_UNITS = 8
+HIDDEN_UNITS = 48
+HIDDEN_UNITS_OF_FEW_ROWS = 32
+MOST_HIDDEN_UNITS = 512
+FEWEST_HIDDEN_UNITS = 8
 ROWS_PER_UNIT = 8  # at least: fewer rows, fewer units
 LAYERS = 3
 FEWER_LAYERS = 2
@@ -233,9 +233,9 @@ def _choose_hidden(parameters: Parameters, n: int, n_features: int) -> tuple[int
     """The units of the hidden layers for `n` rows."""
     sizes = parameters.hidden_layer_sizes
     if isinstance(sizes, str):
-        most = max(FEWEST_UNITS, n // ROWS_PER_UNIT)
-        units = UNITS if n >= FEW_ROWS else UNITS_OF_FEW_ROWS
-        size = min(max(units, 2 * n_features), MOST_UNITS, most)
+        most = max(FEWEST_HIDDEN_UNITS, n // ROWS_PER_UNIT)
+        units = HIDDEN_UNITS if n >= FEW_ROWS else HIDDEN_UNITS_OF_FEW_ROWS
+        size = min(max(units, 2 * n_features), MOST_HIDDEN_UNITS, most)
         is_deep = n_features <= MANY_FEATURES and n >= FEW_ROWS
         return (size + size % 2,) * (LAYERS if is_deep else FEWER_LAYERS)
     array = np.atleast_1d(sizes)

@@ -16,15 +16,15 @@ from tied_tables.fit.rows import (
     PreparedRows,
     TrainingRows,
 )
-from tied_tables.model.fences import fit_ends, fit_fences, keep_all
+from tied_tables.model.fences import fit_absurd_limits, fit_fences, keep_all
 from tied_tables.model.gaussian import fit_gaussian
 from tied_tables.model.imputation import Preprocessing
 from tied_tables.model.link import Link
 from tied_tables.model.pca import Components, fit_pca
 from tied_tables.model.scaling import find_range, fit_scaling
 
-DIGITS = 6  # decimal digits that single precision keeps
-SMALL = 1e-5  # relative to the range of a column: the most that rounding may change
+SINGLE_DIGITS = 6  # decimal digits that single precision keeps
+HARMLESS_ROUNDING = 1e-5  # relative to the range of a column, at most
 
 
 def take_rows(
@@ -45,11 +45,11 @@ def take_rows(
             f"The values in the columns {too_wide} of X differ by more than {X.dtype}"
             " can hold: divide them by a constant."
         )
-    ends = fences = keep_all(d)
+    absurd_limits = fences = keep_all(d)
     if parameters.trim:
-        ends = fit_ends(X)
-        fences = fit_fences(X, ends)
-    trimmed = ends.trim(X)
+        absurd_limits = fit_absurd_limits(X)
+        fences = fit_fences(X, absurd_limits)
+    trimmed = absurd_limits.trim(X)
     if trimmed is not X:
         low, high = find_range(trimmed)
     return GivenRows(
@@ -57,10 +57,10 @@ def take_rows(
         names=features.names,
         layout=features.layout or Layout.of_numbers(d),
         weights=np.ones(n) if weights is None else weights,
-        ends=ends,
+        absurd_limits=absurd_limits,
         fences=fences,
         distances=fences.sum_distances(X),
-        n_trimmed=int(np.count_nonzero(ends.find(X))),
+        n_trimmed=int(np.count_nonzero(absurd_limits.find(X))),
         empty=columns[np.isnan(low)].tolist(),
         smallest=low,
         largest=high,
@@ -116,7 +116,7 @@ def make_training_rows(
         inputs=inputs,
         targets=targets,
         weights=np.tile(weights, plan.n_copies),
-        plain=training_rows,
+        unmasked=training_rows,
     )
 
 
@@ -169,13 +169,13 @@ def _round_columns(X: Array) -> Array:
     size = np.abs(X)
     epsilon = np.finfo(np.float32).eps
     with np.errstate(all="ignore"):
-        exponents = DIGITS - 1 - np.floor(np.log10(size))
+        exponents = SINGLE_DIGITS - 1 - np.floor(np.log10(size))
         factor = 10.0**exponents
         decimals = np.where(size > 0, np.rint(X * factor) / factor, X)
         single = X.astype(np.float32).astype(np.float64)
     low, high = find_range(X)
     largest = np.fmax.reduce(size, axis=0)
-    is_harmless = largest * epsilon < SMALL * (high - low)
+    is_harmless = largest * epsilon < HARMLESS_ROUNDING * (high - low)
     for rounded in (single, decimals):
         is_near = np.abs(rounded - X) <= epsilon / 2 * size
         is_near = is_harmless & (is_near | np.isnan(X)).all(axis=0)

@@ -39,7 +39,7 @@ class Features(NamedTuple):
         return cls(tuple(columns.features), columns.layout, columns)
 
 
-NUMBERS = Features()
+NUMERIC_FEATURES = Features()
 """Those of rows without names, which are numbers."""
 
 
@@ -52,7 +52,7 @@ class GivenRows:
         names: of the features, or None.
         layout: the columns that the features were made from.
         weights: `(n,)`, with mean 1.
-        ends: of the columns, beyond which a value is absurd.
+        absurd_limits: of the columns, beyond which a value is absurd.
         fences: of the columns.
         distances: of the values beyond the fences, as they were given, added up in each
             row, `(n,)`.
@@ -66,7 +66,7 @@ class GivenRows:
     names: tuple[str, ...] | None
     layout: Layout
     weights: Array
-    ends: Fences
+    absurd_limits: Fences
     fences: Fences
     distances: Array
     n_trimmed: int
@@ -81,7 +81,7 @@ class GivenRows:
             X=np.take(self.X, places, axis=1),
             names=self.names and tuple(self.names[place] for place in places),
             layout=self.layout.select(places),
-            ends=self.ends.select(places),
+            absurd_limits=self.absurd_limits.select(places),
             fences=self.fences.select(places),
             smallest=self.smallest[places],
             largest=self.largest[places],
@@ -114,22 +114,23 @@ class TrainingRows:
         targets: what the loss compares outputs with, with NaN where it is not known.
         weights: `(n,)` float64, positive, with mean 1.
         loss: of the outputs of a network.
-        lost: the error of each row that no network can change, `(n,)`, or none.
-        plain: the rows as they are, if these are copies of them, one after the other,
-            in each of which other values are hidden.
+        projection_error: what no network can change of the error of each row, `(n,)`,
+            or none.
+        unmasked: the rows as they are, if these are copies of them, one after the
+            other, in each of which other values are hidden.
     """
 
     inputs: Array
     targets: Array
     weights: Array
     loss: Loss
-    lost: Array | None = None
-    plain: TrainingRows | None = None
+    projection_error: Array | None = None
+    unmasked: TrainingRows | None = None
 
     @property
     def count(self) -> int:
         """The number of different rows."""
-        return len((self.plain or self).inputs)
+        return len((self.unmasked or self).inputs)
 
     def select(self, rows: Array) -> TrainingRows:
         """All copies of the rows at these places, which are indices and not a mask."""
@@ -142,8 +143,10 @@ class TrainingRows:
             inputs=inputs,
             targets=inputs if is_complete else self.targets[places],
             weights=self.weights[places],
-            lost=None if self.lost is None else self.lost[places],
-            plain=self.plain and self.plain.select(rows),
+            projection_error=None
+            if self.projection_error is None
+            else self.projection_error[places],
+            unmasked=self.unmasked and self.unmasked.select(rows),
         )
 
     def project(self, axes: Components) -> TrainingRows:
@@ -159,9 +162,15 @@ class TrainingRows:
         d, k = axes.vectors.shape
         squares = np.square(deviations).sum(axis=1)
         squares -= np.square(scores).sum(axis=1)
-        lost = np.maximum(squares, 0) / d
+        projection_error = np.maximum(squares, 0) / d
         loss = Squares(share=k / d)
-        return replace(self, inputs=scores, targets=scores, loss=loss, lost=lost)
+        return replace(
+            self,
+            inputs=scores,
+            targets=scores,
+            loss=loss,
+            projection_error=projection_error,
+        )
 
     def compute_outputs(self, network: DenseNetwork) -> Array:
         """What a network puts out for the inputs, `(n, features)`."""
@@ -171,4 +180,6 @@ class TrainingRows:
         """The error of a network on each row, `(n,)`, by default by the own loss."""
         loss = loss or self.loss
         errors = loss.measure(self.compute_outputs(network), self.targets)
-        return errors if self.lost is None else errors + self.lost
+        return (
+            errors if self.projection_error is None else errors + self.projection_error
+        )

@@ -7,14 +7,17 @@ import numpy as np
 from tied_tables._types import Array
 
 # a table with more rows or numbers is sampled
-MOST_ROWS = 200_000
-MOST_NUMBERS = 2**24
-SMALLEST_SAMPLE = 1_000  # rows of the sample of a table with very many columns
+MOST_TRAINING_ROWS = 200_000
+MOST_TRAINING_NUMBERS = 2**24
+FEWEST_TRAINING_ROWS = 1_000  # rows of the sample of a table with very many columns
 
 
 def choose_sample_size(n_features: int) -> int:
     """The most rows of so many features that are trained on."""
-    return max(SMALLEST_SAMPLE, min(MOST_ROWS, MOST_NUMBERS // max(1, n_features)))
+    return max(
+        FEWEST_TRAINING_ROWS,
+        min(MOST_TRAINING_ROWS, MOST_TRAINING_NUMBERS // max(1, n_features)),
+    )
 
 
 def choose_places(lengths: Sequence[int], n: int, seed: int) -> list[Array]:

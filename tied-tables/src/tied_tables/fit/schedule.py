@@ -15,7 +15,7 @@ from tied_tables.fit.plan import Plan
 STEPS = 4200
 STEPS_OF_FEW_ROWS = 450
 PASSES = 64  # how often each row is used, at most
-MOST_ROWS = 2**21  # of all steps, at most
+MOST_STEP_ROWS = 2**21  # of all steps, at most
 # at most so many steps in a part
 PART_STEPS = 200
 PART_STEPS_OF_FEW_ROWS = 25
@@ -56,7 +56,7 @@ def make_schedule(members: list[Member], plan: Plan) -> Schedule:
         most = MULTIPLICATIONS_OF_FEW_ROWS
     else:
         share = min(1, plan.effort)
-        most_rows = int(min(share * PASSES * n, plan.effort * MOST_ROWS))
+        most_rows = int(min(share * PASSES * n, plan.effort * MOST_STEP_ROWS))
         steps = max(int(share * STEPS), most_rows // size)
         part_steps = PART_STEPS
         most = int(plan.effort * MULTIPLICATIONS)

@@ -111,7 +111,7 @@ def fit_batch(
 ) -> Solution:
     """Train a network on some rows once, in steps, on from a state of Nadam."""
     stack = Stack([network])
-    optimizer = Nadam.begin(stack.numbers)
+    optimizer = Nadam.begin(stack.parameters)
     if state is not None:
         optimizer.averages[0], optimizer.squares[0], optimizer.step = state
     n = len(rows.inputs)
@@ -127,4 +127,4 @@ def fit_batch(
         weight_decay=plan.weight_decay,
         nadam=NadamState(optimizer.averages[0], optimizer.squares[0], optimizer.step),
     )
-    return Solution(stack.make_network(stack.numbers[0]), None, training)
+    return Solution(stack.make_network(stack.parameters[0]), None, training)

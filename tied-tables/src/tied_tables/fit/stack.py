@@ -35,12 +35,12 @@ class Objective:
 class Stack:
     """Networks of one shape that learn from the same rows, with other weights of these.
 
-    All weights are one array, `numbers`, `(networks, numbers)`, which an optimizer
-    changes in place. Units are rows, as in `DenseNetwork`, and the networks are the
-    first axis.
+    All weights are one array, `parameters`, `(networks, n_parameters)`, which an
+    optimizer changes in place. Units are rows, as in `DenseNetwork`, and the networks
+    are the first axis.
 
     Attributes:
-        numbers, gradient: the weights and their gradient.
+        parameters, gradient: the weights and their gradient.
         layers, gradients: the arrays of each layer, `(networks, ...)`, as views of
             these.
     """
@@ -49,15 +49,15 @@ class Stack:
         self, networks: Sequence[DenseNetwork], dtype: Any = np.float32
     ) -> None:
         self.like = networks[0]
-        self.numbers = np.array([flatten(network) for network in networks], dtype)
-        self.gradient = np.zeros_like(self.numbers)
-        self.layers = self._split(self.numbers)
+        self.parameters = np.array([flatten(network) for network in networks], dtype)
+        self.gradient = np.zeros_like(self.parameters)
+        self.layers = self._split(self.parameters)
         self.gradients = self._split(self.gradient)
         self.n_in_kernels = sum(kernel.size for kernel in self.like.kernels)
 
-    def make_network(self, numbers: Array) -> DenseNetwork:
-        """The network that these numbers are the weights of, `(numbers,)`."""
-        return self._split(numbers.astype(np.float32))
+    def make_network(self, parameters: Array) -> DenseNetwork:
+        """The network with these parameters, `(n_parameters,)`."""
+        return self._split(parameters.astype(np.float32))
 
     def find_gradient(
         self,
@@ -80,7 +80,7 @@ class Stack:
         Returns:
             The losses, `(networks,)` float64.
         """
-        dtype = self.numbers.dtype
+        dtype = self.parameters.dtype
         inputs = rows.inputs[places].astype(dtype, copy=False)
         targets = inputs
         if rows.targets is not rows.inputs:
@@ -93,9 +93,7 @@ class Stack:
         activate = partial(self._activate, slopes)
         units = np.ascontiguousarray(inputs.T)[None]
         if objective.noise:
-            random = np.random.default_rng((objective.seed, step))
-            noise = random.normal(scale=objective.noise, size=units.shape)
-            units = units + noise.astype(units.dtype)
+            units = units + _draw_noise(objective, step, units)
         forward = [kernel.swapaxes(1, 2) for kernel in layers.kernels]
         encoded = compute_layers(forward, layers.biases, units, activate)
         code = encoded[-1]
@@ -113,7 +111,7 @@ class Stack:
             losses += penalties.sum(axis=(1, 2), dtype=np.float64)
             unit_gradient += factors * np.sign(code)
         self._go_back_through_encoder(unit_gradient, encoded, slopes)
-        all_kernels = self.numbers[:, : self.n_in_kernels]  # they come first
+        all_kernels = self.parameters[:, : self.n_in_kernels]  # they come first
         decay = objective.weight_decay * all_kernels
         losses += np.add.reduce(decay * all_kernels, axis=1)
         decay *= 2
@@ -171,22 +169,29 @@ class Stack:
                 unit_gradient = np.matmul(self.layers.kernels[index], unit_gradient)
                 unit_gradient[:, self.like.linear_units :] *= slopes.pop()
 
-    def _split(self, numbers: Array) -> DenseNetwork:
-        """The arrays of each layer, as views of numbers, `(..., numbers)`."""
+    def _split(self, parameters: Array) -> DenseNetwork:
+        """The arrays of each layer, as views of parameters, `(..., n_parameters)`."""
         layers: dict[str, Any] = {}
         begin = 0
         for name in WEIGHTS:
             views = []
             for array in getattr(self.like, name):
                 end = begin + array.size
-                shape = numbers.shape[:-1] + array.shape
-                views.append(numbers[..., begin:end].reshape(shape))
+                shape = parameters.shape[:-1] + array.shape
+                views.append(parameters[..., begin:end].reshape(shape))
                 begin = end
             layers[name] = tuple(views)
         return replace(self.like, **layers)
 
 
+def _draw_noise(objective: Objective, step: int, units: Array) -> Array:
+    """The noise of a step, in the shape and the dtype of the inputs."""
+    random = np.random.default_rng((objective.seed, step))
+    noise = random.normal(scale=objective.noise, size=units.shape)
+    return noise.astype(units.dtype)
+
+
 def flatten(network: DenseNetwork) -> Array:
-    """The weights of a network, `(numbers,)`: first all kernels, layer by layer."""
+    """The weights of a network, `(n_parameters,)`: first all kernels, by layer."""
     arrays = [array for name in WEIGHTS for array in getattr(network, name)]
     return np.concatenate([array.ravel() for array in arrays])

@@ -18,13 +18,13 @@ from tied_tables.model.pca import fit_pca
 from tied_tables.model.value import TableModel
 
 MOST_COMPONENTS = 16  # that are compared
-MOST_ROWS = 10_000  # that they are compared on
-FEWEST_ROWS = 10
+WIDTH_SAMPLE_ROWS = 10_000  # that they are compared on
+MIN_WIDTH_ROWS = 10
 TEST_SHARE = 0.3
 HIDDEN_SHARE = 0.15  # of the columns of a row
 REPEATS = 4  # how often others are hidden in each row
-ITERATIONS = 10  # after which reconstructions of hidden values hardly change
-PATIENCE = 4
+REFINEMENTS = 10  # after which reconstructions of hidden values hardly change
+WIDTH_PATIENCE = 4
 """Numbers of components without a smaller error after which no more are compared."""
 
 
@@ -61,22 +61,22 @@ def resolve_width(
     n, d = X.shape
     columns = layout.columns
     n_columns = columns.max() + 1
-    if n < FEWEST_ROWS or n_columns < 2:
+    if n < MIN_WIDTH_ROWS or n_columns < 2:
         raise ValueError(
-            f'n_components="auto" compares what is hidden in rows, of {FEWEST_ROWS}'
+            f'n_components="auto" compares what is hidden in rows, of {MIN_WIDTH_ROWS}'
             f" rows and 2 columns at least, and X has {n} of {n_columns}: give a"
             " number."
         )
     state = copy.deepcopy(parameters.random_state)  # the fit uses the original
     _, seed = make_generator(state)
     settings = replace(parameters, random_state=seed, verbose=0)
-    most = min(MOST_COMPONENTS, count_most_components(min(n, MOST_ROWS), d))
+    most = min(MOST_COMPONENTS, count_most_components(min(n, WIDTH_SAMPLE_ROWS), d))
     widths = range(1, most + 1)
     curve: list[Width] = []
     for width in measure_widths(settings, X, columns, widths, fit):
         curve.append(width)
         best = find_best_width(curve)
-        if width.n_components - best >= PATIENCE:
+        if width.n_components - best >= WIDTH_PATIENCE:
             break
     return replace(parameters, n_components=best)
 
@@ -102,7 +102,7 @@ def measure_widths(
     from sklearn.preprocessing import StandardScaler
 
     seed = parameters.random_state
-    n = min(len(X), MOST_ROWS)
+    n = min(len(X), WIDTH_SAMPLE_ROWS)
     n_test = math.ceil(TEST_SHARE * n)
     train, test = train_test_split(
         X, train_size=n - n_test, test_size=n_test, random_state=seed
@@ -153,6 +153,6 @@ def measure_hidden(
     is_chosen = chances < np.minimum(HIDDEN_SHARE, largest)
     hidden = is_chosen[:, columns] & ~np.isnan(rows)  # (n, d)
     imputed = np.where(hidden, rows.dtype.type(0), rows)
-    for _ in range(ITERATIONS):
+    for _ in range(REFINEMENTS):
         imputed = np.where(hidden, reconstruct(imputed), imputed)
     return _mean_square((imputed - rows)[hidden])

@@ -14,7 +14,7 @@ from tied_tables._files import temporary_folder
 from tied_tables._table_errors import TableError
 from tied_tables._text import hide_secrets
 
-PART = 2**20  # bytes that are copied at a time
+COPY_BYTES = 2**20  # bytes that are copied at a time
 
 
 class CopyTooLargeError(TableError):
@@ -92,4 +92,4 @@ class Copies(ExitStack):
 
 def split_file(file: IO[bytes]) -> Iterator[bytes]:
     """Yield the bytes of an open file in parts."""
-    return iter(partial(file.read, PART), b"")
+    return iter(partial(file.read, COPY_BYTES), b"")

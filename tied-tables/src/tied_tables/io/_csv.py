@@ -36,9 +36,9 @@ from tied_tables.io._text_types import TextTypes
 
 DELIMITERS = {"\t": "a tab", ";": "a semicolon", "|": "a vertical bar", ",": "a comma"}
 DECIMALS = {",": ".", ";": ","}  # beside each of these, where no number tells
-SEPARATOR = "sep="  # how Excel names the delimiter, in a line before the names
+DELIMITER_PREFIX = "sep="  # how Excel names the delimiter, in a line before the names
 # Numbers that may have a point between thousands, and none before decimals.
-THOUSANDS = r"^\s*-?(?:0|[1-9]\d{0,2}(?:\.\d{3})*)\s*$"
+MAYBE_THOUSANDS = r"^\s*-?(?:0|[1-9]\d{0,2}(?:\.\d{3})*)\s*$"
 # The share of lines with as many cells as the first, if a delimiter is right.
 MOST_LINES = 0.9
 CHARACTERS_TO_LOOK_AT = 2**16
@@ -46,7 +46,7 @@ CHARACTERS_TO_LOOK_AT = 2**16
 MOST_DELIMITERS = 12
 # Of the letters of words with an accent, in the languages of Western Europe.
 MOST_ACCENTS = 0.6
-BLOCK, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, LARGEST_CELL, 64
+BLOCK_BYTES, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, LARGEST_CELL, 64
 MARK = "\ufeff"  # what text may begin with
 MARKED = ("utf-16", "utf-8-sig")  # encodings that it belongs to
 NOT_WESTERN = rb"[\0\x81\x83\x86-\x88\x8d\x8f\x90\x98\x9d]"  # bytes of no text
@@ -78,7 +78,7 @@ def open_csv(name: str, options: ReadOptions, copies: Copies) -> TableFile:
 def _find_encoding(name: str) -> tuple[str, list[str]]:
     """Return the encoding that the bytes at the beginning show, and what is said."""
     with report_read_errors(name), pa.input_stream(name) as file:
-        head = file.read(BLOCK)
+        head = file.read(BLOCK_BYTES)
     for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
         has_mark = head.startswith(MARK.encode(encoding))
         if has_mark or zeros.count(0) > len(zeros) / 2:
@@ -114,7 +114,7 @@ class _CsvFile:
         cells, longest = self._read_header()
         # Of a single column, an empty line is a missing value.
         self._has_several = len(cells) > 1
-        self._block = min(max(BLOCK, LINES_IN_BLOCK * longest), LARGEST_BLOCK)
+        self._block = min(max(BLOCK_BYTES, LINES_IN_BLOCK * longest), LARGEST_BLOCK)
         self._names = [f"x{index}" for index in range(len(cells))]
         if self.options.header:
             cells = [cell.strip() for cell in cells]
@@ -190,8 +190,8 @@ class _CsvFile:
                 head += line
         head = head.lstrip("\r\n")
         usual = TEXTS[find_format(self.name, self.options.format) or "csv"]
-        if head.startswith(SEPARATOR) and len(head) > len(SEPARATOR):
-            return head[len(SEPARATOR)]
+        if head.startswith(DELIMITER_PREFIX) and len(head) > len(DELIMITER_PREFIX):
+            return head[len(DELIMITER_PREFIX)]
         doubt = ""
         for delimiter, description in DELIMITERS.items() if head.strip() else ():
             try:
@@ -221,7 +221,7 @@ class _CsvFile:
         with self._report_errors():
             reader = csv.reader(self._read_lines(), delimiter=self._delimiter)
             for cells in reader:
-                if cells and (rows or not cells[0].startswith(SEPARATOR)):
+                if cells and (rows or not cells[0].startswith(DELIMITER_PREFIX)):
                     rows.append(cells)
                 if len(rows) == 2:
                     break
@@ -298,7 +298,7 @@ class _CsvFile:
         if self._delimiter != ";":
             return "."
         cells = pa.concat_arrays(numbers)
-        if not pc.all(pc.match_substring_regex(cells, THOUSANDS)).as_py():
+        if not pc.all(pc.match_substring_regex(cells, MAYBE_THOUSANDS)).as_py():
             return "."
         example = cells.filter(pc.match_substring(cells, "."))[0]
         self.notes.append(
@@ -406,7 +406,7 @@ class _CsvFile:
     def _find_open_quote(self) -> TableError | None:
         """Return an error if a quotation mark is alone."""
         with self._open_text() as file:
-            parts = iter(partial(file.read, BLOCK), "")
+            parts = iter(partial(file.read, BLOCK_BYTES), "")
             n = sum(part.count('"') for part in parts)
         if n % 2 == 0:
             return None

@@ -32,7 +32,7 @@ from tied_tables.io._errors import report_read_errors
 from tied_tables.io._file import choose_files, find_format, find_root
 
 PAGES = ("http://", "https://")
-SECONDS = 30  # to wait for a server that sends nothing, or too little
+TIMEOUT_SECONDS = 30  # to wait for a server that sends nothing, or too little
 SLOWEST = 1000  # bytes a second
 OK = 200
 MAGICS = {  # how a file of each format begins; any other is CSV
@@ -93,7 +93,7 @@ def _copy_page(address: str, copies: Copies) -> Copy:
     shown = hide_secrets(address)
     try:
         opener = build_opener(_PagesOnly, _HTTP, _HTTPS)
-        with opener.open(request, timeout=SECONDS) as response:
+        with opener.open(request, timeout=TIMEOUT_SECONDS) as response:
             # Others are of a part of the page, or of what a proxy made of it.
             if response.status != OK:
                 raise HTTPError("", response.status, "", response.headers, response)
@@ -149,7 +149,7 @@ class _SteadyBytes(RawIOBase):
         self.begin = self.begin or now
         self.n_bytes += n_bytes or 0
         seconds = now - self.begin
-        if seconds > SECONDS:
+        if seconds > TIMEOUT_SECONDS:
             if self.n_bytes < SLOWEST * seconds:
                 raise TimeoutError(
                     f"its server sends less than {SLOWEST} bytes a second"

@@ -41,7 +41,7 @@ SELF_DESCRIBING = {  # files that need no options
     "orc": _binary.open_orc,
     **dict.fromkeys(_file.ARROWS, _binary.open_arrow),
 }
-NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 def open_table(
@@ -245,7 +245,7 @@ def _add_partitions(files: Sequence[TableFile], root: str) -> list[TableFile]:
         for folder in Path(file.name).relative_to(root).parts[:-1]:
             name, is_named, value = unquote(folder).partition("=")
             if is_named:
-                own[name] = None if value == NO_VALUE else value.strip()
+                own[name] = None if value == HIVE_NULL else value.strip()
         keys.append(own)
     whole = list(files)
     for name in keys[0]:

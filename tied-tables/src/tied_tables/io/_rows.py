@@ -27,10 +27,10 @@ from tied_tables.io._patch import decode, patch_text, replace_members
 
 Row: TypeAlias = dict[str, Any]
 
-PART = 2**18  # characters of JSON that are read at a time
+JSON_CHARACTERS = 2**18  # characters of JSON that are read at a time
 BETWEEN = re.compile(r"[\s,\ufeff]*")
 ROWS = 4096  # rows that are turned into Arrow's columns at a time
-TYPES = (  # of columns; all else is text
+COLUMN_TYPES = (  # of columns; all else is text
     pa.null(),
     pa.bool_(),
     pa.int64(),
@@ -76,7 +76,7 @@ def _find_type(values: list[Any]) -> pa.DataType:
         dtype = pa.array(known).type
     except (pa.ArrowException, OverflowError):
         return pa.string()
-    return dtype if dtype in TYPES else pa.string()
+    return dtype if dtype in COLUMN_TYPES else pa.string()
 
 
 def _read(
@@ -141,7 +141,7 @@ def _parse_objects(name: str) -> Iterator[tuple[str, Row | None]]:
     A part of the file is in memory.
     """
     with TextIOWrapper(pa.input_stream(name), "utf-8", newline="") as file:
-        text, line = file.read(PART), 1
+        text, line = file.read(JSON_CHARACTERS), 1
         is_array = text.lstrip("\ufeff \t\r\n").startswith("[")
         place = text.find("[") + 1 if is_array else 0
         before = text[:place]
@@ -163,7 +163,7 @@ def _parse_objects(name: str) -> Iterator[tuple[str, Row | None]]:
             text, place = text[begin:], 0
             if len(text) >= LARGEST_CELL:
                 reason = f"it has more than {LARGEST_CELL:,} characters"
-            elif more := file.read(max(PART, len(text))):
+            elif more := file.read(max(JSON_CHARACTERS, len(text))):
                 text += more
                 continue
             elif text.rstrip() == "]" * is_array:

@@ -10,15 +10,15 @@ import pyarrow.compute as pc
 from tied_tables.columns import NUMERIC_KINDS, Kind, find_kind
 from tied_tables.io._source import Source
 
-WORD = re.compile(
+TOTAL_WORD = re.compile(
     r"(?i)(?:(?:grand|sub|overall)[- ]?)?totals?:?|sums?:?|gesamt|insgesamt|summe"
     "|totale|total général"
 )
 # Columns of which the last value is the sum of the others, about.
 FEWEST_SUMS = 2
 MOST_OFF = 1e-6
-MOST_ROWS = 1_000  # a longer table comes from no spreadsheet
-FEWEST_ROWS = 2  # others, which are trained on
+MOST_ROWS_WITH_TOTAL = 1_000  # a longer table comes from no spreadsheet
+MIN_ROWS_ADDED_UP = 2  # others, which are trained on
 
 
 class Total(NamedTuple):
@@ -41,14 +41,14 @@ class Total(NamedTuple):
 
 def find_total(source: Source) -> Total | None:
     """Find a row that adds up the others, if a table has one."""
-    if source.n_rows > MOST_ROWS:
+    if source.n_rows > MOST_ROWS_WITH_TOTAL:
         return None
     rows = next(source.batches(source.n_rows))
     if len(rows) < source.n_rows:  # as they are large
         return None
     while len(rows) > 1 and all(values.null_count for values in rows[-1:].columns):
         rows = rows[:-1]
-    if len(rows) <= FEWEST_ROWS:
+    if len(rows) <= MIN_ROWS_ADDED_UP:
         return None
     says = ""
     n_sums = 0
@@ -56,7 +56,7 @@ def find_total(source: Source) -> Total | None:
         values = rows[name]
         kind = find_kind(values.type)
         value, others = values[-1], values[:-1]
-        if kind is Kind.text and WORD.fullmatch(str(value).strip()):
+        if kind is Kind.text and TOTAL_WORD.fullmatch(str(value).strip()):
             if not pc.any(pc.equal(others, value)).as_py():
                 says = f"says {value.as_py()!r} in column {name!r}"
         elif kind in NUMERIC_KINDS and value.is_valid:

@@ -39,7 +39,7 @@ ROWS_IN_GROUP = 2**17
 # How a cell begins that a spreadsheet may run (OWASP, CSV Injection): also behind what
 # is not seen, and behind what is a delimiter in other places of the world.
 FORMULA = "^([=+\\-@\t\r\n＝＋－＠])"  # noqa: RUF001
-NUMERAL = r"^-?\d[\d.,]*(?:[eE][-+]?\d+)?$"  # which no program runs
+SAFE_NUMERAL = r"^-?\d[\d.,]*(?:[eE][-+]?\d+)?$"  # which no program runs
 HIDDEN_FORMULA = "((?:^|[;,\t\r\n])[\\s\\p{Z}\\p{C}]*)([=+\\-@＝＋－＠])"  # noqa: RUF001
 
 
@@ -238,7 +238,7 @@ def _escape_formulas(values: pa.Array) -> pa.Array:
     texts = values.cast(pa.string())
     escaped = pc.replace_substring_regex(texts, FORMULA, r"'\1")
     escaped = pc.replace_substring_regex(escaped, HIDDEN_FORMULA, r"\1'\2")
-    return pc.if_else(pc.match_substring_regex(texts, NUMERAL), texts, escaped)
+    return pc.if_else(pc.match_substring_regex(texts, SAFE_NUMERAL), texts, escaped)
 
 
 def _write_parquet(file: IO[bytes], schema: pa.Schema, batches: Batches) -> None:

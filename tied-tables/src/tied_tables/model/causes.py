@@ -19,7 +19,7 @@ from tied_tables.columns import Column, Columns, NumberText, get_value
 from tied_tables.model.explanation import Attribution
 from tied_tables.model.value import TableModel
 
-MOST_COLUMNS = 3  # that are named for each row that is explained
+MOST_CAUSES = 3  # that are named for each row that is explained
 
 
 def find_causes(
@@ -34,8 +34,8 @@ def find_causes(
         attribution: of these numbers.
     """
     order = np.argsort(-attribution.shares, axis=1, kind="stable")
-    made = columns.snap(attribution.expected)
-    expected = columns.decode(made)
+    likely_numbers = columns.snap(attribution.expected)
+    expected = columns.decode(likely_numbers)
     used, layout = columns.used, columns.layout
     causes = []
     names = columns.names
@@ -48,9 +48,11 @@ def find_causes(
                 break
             values = rows[name]
             place = layout.starts[column]
-            given = numbers[row, place]
-            likely = format_likely(used[column], made[row, place], expected[name], row)
-            is_same = likely == format_likely(used[column], given, values, row)
+            number = numbers[row, place]
+            likely = format_likely(
+                used[column], likely_numbers[row, place], expected[name], row
+            )
+            is_same = likely == format_likely(used[column], number, values, row)
             row_causes.append(
                 Cause(
                     name,
@@ -61,8 +63,8 @@ def find_causes(
                 )
             )
         # A value that would stay is no reason, unless there is no other.
-        others = [cause for cause in row_causes if cause.expected is not None]
-        causes.append((others or row_causes)[:MOST_COLUMNS])
+        suggested = [cause for cause in row_causes if cause.expected is not None]
+        causes.append((suggested or row_causes)[:MOST_CAUSES])
     return causes
 
 
@@ -84,7 +86,9 @@ def describe_reasons(
         A clause for each row, and how rare it would be with what is expected in the
         first column of its causes, `(n,)`: one row in how many.
     """
-    firsts = [names.index(some[0].column) if some else 0 for some in causes]
+    firsts = [
+        names.index(row_causes[0].column) if row_causes else 0 for row_causes in causes
+    ]
     every_row = np.arange(len(causes))
     corrected = fitted.find_rarity(attribution.scores[every_row, firsts])
     is_ordinary = corrected < ORDINARY
@@ -95,10 +99,10 @@ def list_causes(causes: list[list[Cause]], n: int) -> dict[str, Any]:
     """Return columns of a table that name the first n causes of each row."""
     columns = {}
     for place in range(n):
-        some = [row[place] if place < len(row) else None for row in causes]
-        names = [cause and cause.column for cause in some]
-        shares = [cause.share if cause else 0.0 for cause in some]
-        expected = [cause and cause.expected for cause in some]
+        place_causes = [row[place] if place < len(row) else None for row in causes]
+        names = [cause and cause.column for cause in place_causes]
+        shares = [cause.share if cause else 0.0 for cause in place_causes]
+        expected = [cause and cause.expected for cause in place_causes]
         number = place + 1
         columns[f"column{number}"] = pa.array(names, pa.string())
         columns[f"share{number}"] = pa.array(shares, pa.float32())

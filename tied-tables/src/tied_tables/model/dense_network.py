@@ -10,7 +10,7 @@ import numpy as np
 from tied_tables._types import Array
 from tied_tables.model.activations import ACTIVATIONS
 
-NUMBERS = 2**20
+LAYER_BLOCK_NUMBERS = 2**20
 """In the widest layer of a block, about: more do not fit in a processor's cache."""
 # rows in a block
 MOST_BLOCK_ROWS = 8192
@@ -63,7 +63,7 @@ class DenseNetwork:
     @property
     def block_rows(self) -> int:
         """The rows to compute at a time."""
-        rows = NUMBERS // max(self.layer_sizes)
+        rows = LAYER_BLOCK_NUMBERS // max(self.layer_sizes)
         return max(FEWEST_BLOCK_ROWS, min(MOST_BLOCK_ROWS, rows))
 
     def select(self, features: Array) -> DenseNetwork:

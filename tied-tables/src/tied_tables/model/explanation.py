@@ -14,13 +14,13 @@ from tied_tables.model.outlier_score import OutlierScore
 if TYPE_CHECKING:
     from tied_tables.model.value import TableModel
 
-MOST_NUMBERS = 2**21  # of the rows that are scored at a time
+EXPLAINED_NUMBERS = 2**21  # of the rows that are scored at a time
 CLEARLY = 3.0
 """So many times as likely as the class of a row another has to be, to be suggested."""
-SMALLEST_FALL = 0.1
-"""A column has a share if the score falls by so much of the largest fall."""
+SMALLEST_DROP = 0.1
+"""A column has a share if the score drops by so much of the largest drop."""
 
-LARGEST_FALL = 1e300  # of infinite ones, so that some can be added
+LARGEST_DROP = 1e300  # of infinite ones, so that some can be added
 
 
 class Attribution(NamedTuple):
@@ -58,8 +58,8 @@ def explain_rows(fitted: TableModel, X: Any) -> Attribution:
         expected = np.clip(expected, smallest, largest).astype(np.float32)
         # The rows as they are, and with what is expected in each column: (n, k + 1, d).
         rows = complete[:, None]
-        mended = np.where(owners, expected[:, None], rows)
-        rows = np.hstack([rows, mended])
+        corrected = np.where(owners, expected[:, None], rows)
+        rows = np.hstack([rows, corrected])
         missing = np.isnan(scaled)
         rows = np.where(missing[:, None], np.float32(np.nan), rows).reshape(-1, d)
         block = fitted.forward(rows, preprocessing.impute(rows))
@@ -67,29 +67,29 @@ def explain_rows(fitted: TableModel, X: Any) -> Attribution:
         scores = scores.reshape(-1, k + 1)
         added = score.find_added(scaled)
         with np.errstate(invalid="ignore"):  # both may be infinite
-            falls = np.fmax(scores[:, :1] - scores[:, 1:], added)
-        falls[missing[:, starts]] = 0.0
+            score_drops = np.fmax(scores[:, :1] - scores[:, 1:], added)
+        score_drops[missing[:, starts]] = 0.0
         values = preprocessing.scaling.backward(expected, np.float64)
         return Attribution(
-            shares=_find_shares(falls),
+            shares=_find_shares(score_drops),
             expected=np.clip(values, fitted.smallest, fitted.largest),
             scores=scores[:, 1:],
             ratios=ratios,
         )
 
-    size = max(1, MOST_NUMBERS // (d * (k + 1)))
+    size = max(1, EXPLAINED_NUMBERS // (d * (k + 1)))
     parts = map_blocks(explain_part, n, size, threads=False)
     return Attribution(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _find_shares(falls: Array) -> Array:
-    """Falls, `(n, k)`, relative to their sum; beside infinite ones no others count."""
-    falls = np.minimum(falls, LARGEST_FALL)
-    largest = falls.max(axis=1, keepdims=True)
-    falls[falls < SMALLEST_FALL * largest] = 0.0
-    total = falls.sum(axis=1, keepdims=True)
+def _find_shares(score_drops: Array) -> Array:
+    """Drops, `(n, k)`, relative to their sum; next to infinite ones no others count."""
+    score_drops = np.minimum(score_drops, LARGEST_DROP)
+    largest = score_drops.max(axis=1, keepdims=True)
+    score_drops[score_drops < SMALLEST_DROP * largest] = 0.0
+    total = score_drops.sum(axis=1, keepdims=True)
     total[total == 0] = 1.0
-    return falls / total
+    return score_drops / total
 
 
 def _predict(
@@ -113,8 +113,8 @@ def _predict(
     ordinary = score.gaussian.impute(ordinary)
     means = ordinary - score.find_surprises(ordinary)
     expected = np.where(is_likely, ordinary, means)
-    given, most, is_on = score.compare_classes(scaled, ordinary)
-    ratios = most / given
+    probability, largest_probability, is_on = score.compare_classes(scaled, ordinary)
+    ratios = largest_probability / probability
     is_clear = ratios >= CLEARLY
     likeliest = (is_on - shift) / scale
     classes = np.where(is_clear[:, layout.columns], likeliest, complete)

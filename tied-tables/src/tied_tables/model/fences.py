@@ -1,4 +1,4 @@
-"""Fences and ends: a value beyond is far outside the rest of its column, or absurd."""
+"""Fences and absurd limits: beyond, a value is far outside its column, or absurd."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import numpy as np
 
 from tied_tables._types import Array
 
-FEWEST_ROWS = 50  # of fewer rows nothing is far outside: they say too little of a tail
+MIN_FENCE_ROWS = (
+    50  # of fewer rows nothing is far outside: they say too little of a tail
+)
 FEWEST_VALUES = 25
 """Different from the median, that tell where a column ends; on a side of it, where its
 tail does: with fewer, the fence is as far as on the other side."""
 SHARES = 0.8, 0.96
 """Quantiles of the distances from the median: each next one is exceeded by a fifth of
 the rows."""
-FACTOR = 5.0
+TAIL_RATIO = 5.0
 LARGEST_GROWTH = 3.0
 """Of the steps from one such quantile to the next: a Pareto tail of shape 0.68."""
 EXPECTED = 0.1
@@ -33,11 +35,11 @@ move out."""
 FEW_NEGATIVE = 0.001
 """Where one whole number, or so many, are negative and all others are not, the fence is
 at 0: a duration, a count or an amount that cannot be."""
-MOST_ROWS = 20_000
+FENCE_SAMPLE_ROWS = 20_000
 MOST_LEVELS = 10
 """So many different values are levels, as of a rating: a rare one is not far outside.
 One of three or more that is there once may be absurd."""
-GAP = 10.0
+ABSURD_GAP = 10.0
 """A value is absurd beyond an empty gap that is so many times as long as the range of
 all values before it. Chosen on tables of ADBench and on planted values."""
 MOST_ABSURD = 10
@@ -79,8 +81,8 @@ class Fences(NamedTuple):
         """The distance of each value from the median, 1 at the fence, `(n, d)`."""
         deviations = X - self.middle
         is_low = deviations < 0
-        ends = np.where(is_low, self.low, self.high)
-        reach = ends - self.middle
+        limits = np.where(is_low, self.low, self.high)
+        reach = limits - self.middle
         with np.errstate(invalid="ignore", divide="ignore"):
             distances = deviations / reach
             return np.fmax(distances, 0.0)  # 0 where it is NaN
@@ -102,7 +104,7 @@ class Fences(NamedTuple):
         return Fences(*scaled)
 
 
-def fit_fences(X: Array, ends: Fences | None = None) -> Fences:
+def fit_fences(X: Array, absurd_limits: Fences | None = None) -> Fences:
     r"""Find where the values of each column end.
 
     On each side of the median m, with the quantiles a and b of the distances from it
@@ -116,14 +118,15 @@ def fit_fences(X: Array, ends: Fences | None = None) -> Fences:
     `LARGEST_GROWTH`. The fence is where `EXPECTED` values of the table are expected
     beyond. A few values, however far, hardly move it, and few values of a column with
     heavy tails are beyond it. Where many are, they belong to the column, as a group of
-    its own, and the fence is beyond them. No fence is beyond the end of its column, by
-    default that of `fit_ends`, where those of levels are. Missing values are NaN.
+    its own, and the fence is beyond them. No fence is beyond the limit of absurd values
+    of its column, by default that of `fit_absurd_limits`, where those of levels are.
+    Missing values are NaN.
     """
-    ends = ends or fit_ends(X)
-    middle = ends.middle
+    absurd_limits = absurd_limits or fit_absurd_limits(X)
+    middle = absurd_limits.middle
     low = np.full(X.shape[1], np.inf)
     high = low.copy()
-    reach = ends.high - middle
+    reach = absurd_limits.high - middle
     to_low = reach.copy()
     for column, values, n_levels in _iterate_columns(X):
         if n_levels > MOST_LEVELS:
@@ -155,11 +158,12 @@ def fit_fences(X: Array, ends: Fences | None = None) -> Fences:
     return Fences(middle, middle - factor * low, middle + factor * high)
 
 
-def fit_ends(X: Array) -> Fences:
+def fit_absurd_limits(X: Array) -> Fences:
     """Find beyond where the values of each column are absurd.
 
-    From the median outwards, a column ends before the first gap that is more than `GAP`
-    times as long as the range of all values before it, if few values are beyond it.
+    From the median outwards, a column ends before the first gap that is more than
+    `ABSURD_GAP` times as long as the range of all values before it, if few values are
+    beyond it.
     """
     middle = np.zeros(X.shape[1])
     reach = np.full(X.shape[1], np.inf)
@@ -179,9 +183,9 @@ def keep_all(n_features: int) -> Fences:
 def _sample_rows(X: Array) -> Array:
     """All rows, or evenly spaced ones where there are many."""
     n = len(X)
-    if n <= MOST_ROWS:
+    if n <= FENCE_SAMPLE_ROWS:
         return X
-    places = np.linspace(0, n - 1, MOST_ROWS)
+    places = np.linspace(0, n - 1, FENCE_SAMPLE_ROWS)
     places = places.astype(int)
     return X[places]
 
@@ -197,7 +201,7 @@ def _iterate_columns(X: Array) -> Iterator[tuple[int, Array, int]]:
 
     None of few rows.
     """
-    if len(X) < FEWEST_ROWS:
+    if len(X) < MIN_FENCE_ROWS:
         return
     rows = _sample_rows(X)
     for column, values in enumerate(rows.T):
@@ -222,12 +226,12 @@ def _find_reach(deviations: Array, n_levels: int) -> float:
     highest = np.maximum.accumulate(outwards)
     lowest = np.minimum.accumulate(outwards)
     ranges = highest - lowest
-    is_gap = np.diff(ranges) > GAP * ranges[:-1]  # a value beyond adds its gap
+    is_gap = np.diff(ranges) > ABSURD_GAP * ranges[:-1]  # a value beyond adds its gap
     is_gap[:-few] = False
     last = len(outwards) - 1
     if is_gap.any():
         last = int(is_gap.argmax())
-    reach = abs(outwards[last]) + GAP * ranges[last]
+    reach = abs(outwards[last]) + ABSURD_GAP * ranges[last]
     return np.inf if np.isnan(reach) else float(reach)
 
 
@@ -243,7 +247,7 @@ def _find_distance(deviations: Array, n_values: int) -> float:
     growth = min(max(growth, 1.0), LARGEST_GROWTH)
     share_beyond = (1 - SHARES[1]) * len(beside) / n
     ratio = share_beyond * n_values / EXPECTED
-    steps = np.log(ratio) / np.log(FACTOR)
+    steps = np.log(ratio) / np.log(TAIL_RATIO)
     steps = max(0.0, steps)
     if growth > 1:
         steps = growth * (growth**steps - 1) / (growth - 1)

@@ -11,13 +11,13 @@ import numpy as np
 from tied_tables._layout import Layout
 from tied_tables._types import Array
 
-MOST_ROWS = 2000  # that the covariance is fitted to, at random
-MOST_FEATURES = 512
+COVARIANCE_SAMPLE_ROWS = 2000  # that the covariance is fitted to, at random
+MOST_IMPUTED_FEATURES = 512
 """With more, means are imputed: the cost of a row grows with the cube of its gaps."""
 RIDGE = 0.01  # added to the variances, relative to their mean
-ITERATIONS = 8
-TOLERANCE = 1e-3
-BLOCK = 2**22  # numbers in the matrices of a block of rows, at most
+EM_ITERATIONS = 8
+EM_TOLERANCE = 1e-3
+MATRIX_BLOCK_NUMBERS = 2**22  # numbers in the matrices of a block of rows, at most
 # of a number
 MOST_PIECES = 4
 ROWS_PER_PIECE = 300
@@ -86,13 +86,13 @@ class Gaussian(NamedTuple):
             mean = self.mean.astype(Z.dtype)
             return np.where(missing, mean, Z)
         complete = Z.copy()
-        some = missing.any(axis=1)
-        deviations = self.find_deviations(Z[some])
+        has_gaps = missing.any(axis=1)
+        deviations = self.find_deviations(Z[has_gaps])
         gaps = np.isnan(deviations)
         deviations[gaps] = 0.0
         self.condition(deviations, find_patterns(gaps))
         means = deviations + self.mean
-        complete[missing] = means[:, :d][missing[some]]
+        complete[missing] = means[:, :d][missing[has_gaps]]
         return complete
 
     def condition(
@@ -163,7 +163,7 @@ def find_patterns(missing: Array) -> Iterator[Patterns]:
     ends = np.flatnonzero(np.diff(sizes[order])) + 1
     for group in np.split(order, ends):
         size = sizes[group[0]]
-        step = max(1, BLOCK // max(1, size**2))
+        step = max(1, MATRIX_BLOCK_NUMBERS // max(1, size**2))
         begins = range(step, len(group), step)
         for rows in np.split(group, begins):
             _, first, places = np.unique(
@@ -186,12 +186,12 @@ def fit_gaussian(
     layout, the numbers have pieces.
     """
     n, d = Z.shape
-    if d > MOST_FEATURES:
+    if d > MOST_IMPUTED_FEATURES:
         return Gaussian(np.zeros(d))
     rows = Z.astype(np.float64)
-    if n > MOST_ROWS:
-        some = random.permutation(n)[:MOST_ROWS]
-        rows, weights = rows[some], weights[some]
+    if n > COVARIANCE_SAMPLE_ROWS:
+        sample = random.permutation(n)[:COVARIANCE_SAMPLE_ROWS]
+        rows, weights = rows[sample], weights[sample]
     pieces = None if layout is None else fit_pieces(rows, layout)
     if pieces is not None:
         rows = pieces.add(rows)
@@ -201,18 +201,18 @@ def fit_gaussian(
     patterns = list(find_patterns(missing))
     complete = np.where(missing, mean, rows)
     extra = np.zeros((len(mean), len(mean)))
-    for _ in range(ITERATIONS):
+    for _ in range(EM_ITERATIONS):
         mean = np.average(complete, axis=0, weights=weights)
         covariance = np.cov(complete.T, bias=True, aweights=weights)
         covariance = covariance.reshape(extra.shape) + extra / weights.sum()
         fitted = make_gaussian(mean, covariance, pieces)
         means = np.where(missing, 0.0, complete - mean)
         extra = fitted.condition(means, patterns, weights)
-        before = complete
+        previous = complete
         complete = np.where(missing, means + mean, complete)
-        change = np.abs(complete - before).max()
+        change = np.abs(complete - previous).max()
         variance = find_ridge(covariance) / RIDGE
-        if change < TOLERANCE * np.sqrt(variance):
+        if change < EM_TOLERANCE * np.sqrt(variance):
             break
     return fitted
 

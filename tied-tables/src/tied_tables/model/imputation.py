@@ -12,10 +12,10 @@ from tied_tables._types import Array
 from tied_tables.model.gaussian import Gaussian
 from tied_tables.model.scaling import Scaling
 
-MOST_ROWS = 2000  # that the weights of a network are fitted to, at random
+IMPUTATION_SAMPLE_ROWS = 2000  # that the weights of a network are fitted to, at random
 HIDDEN = 0.2
 """The share of present values that is hidden, to train or to compare imputations."""
-PRIOR = 0.3
+WEIGHT_DEVIATION = 0.3
 """The standard deviation of the weights of a network around 0, before any number is
 known. Chosen on other tables than those that the benchmark reports."""
 
@@ -49,7 +49,7 @@ def fit_network_weights(
     errors = np.where(hidden, numbers - start, 0.0)
     steps = np.where(hidden, reconstruction - start, 0.0)
     variances = weights @ errors**2 / count
-    sizes = weights @ steps**2 + variances / PRIOR**2
+    sizes = weights @ steps**2 + variances / WEIGHT_DEVIATION**2
     sizes[sizes == 0] = 1.0
     fitted = weights @ (steps * errors) / sizes
     noise = steps * (errors - fitted * steps)
@@ -133,8 +133,8 @@ class Preprocessing:
         chosen = random.uniform(size=shape) < HIDDEN  # (copies * n, columns)
         hidden = chosen[:, self.layout.columns] & ~np.isnan(rows)
         nan = rows.dtype.type(np.nan)
-        others = np.where(hidden, nan, rows)
-        return self.impute(others), np.where(hidden, rows, nan)
+        masked = np.where(hidden, nan, rows)
+        return self.impute(masked), np.where(hidden, rows, nan)
 
 
 def fill_masked(X: Any) -> Any:

@@ -13,10 +13,10 @@ from tied_tables._types import Array
 from tied_tables.model.pca import TINY
 from tied_tables.model.scaling import Scaling
 
-MOST_ROWS = 5_000  # that temperatures and mixtures are calibrated on
+LINK_SAMPLE_ROWS = 5_000  # that temperatures and mixtures are calibrated on
 FACTORS = 2.0 ** np.arange(-4, 3.01, 0.25)  # of temperatures, that are compared
 MIXTURES = np.array([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0])
-PRIOR = 0.5
+MIXTURE_PRIOR_ROWS = 0.5
 """The rows that the frequencies alone explain, by which mixtures are held up."""
 
 
@@ -79,9 +79,11 @@ class Link:
         p = self.frequencies
         kinds = self.layout.kinds
         shift, scale = self.scaling
-        others = np.where(kinds == BOOLEAN, 1 - p, 1.0)
-        slopes = np.where(kinds == NUMBER, 0.0, self.temperatures / (p * others))
-        return slopes * scale, np.log(p / others) + slopes * (shift - p)
+        other_probability = np.where(kinds == BOOLEAN, 1 - p, 1.0)
+        slopes = np.where(
+            kinds == NUMBER, 0.0, self.temperatures / (p * other_probability)
+        )
+        return slopes * scale, np.log(p / other_probability) + slopes * (shift - p)
 
     def apply(self, outputs: Array) -> Array:
         """What is reconstructed, scaled, of the outputs of the decoder, `(n, d)`."""
@@ -160,12 +162,12 @@ class Link:
         Guo et al., "On calibration of modern neural networks", ICML 2017, with a
         mixture.
         """
-        some = np.flatnonzero(weights)
-        some = some[:: -(-len(some) // MOST_ROWS)]
+        sample = np.flatnonzero(weights)
+        sample = sample[:: -(-len(sample) // LINK_SAMPLE_ROWS)]
         # NaN and unknown categories have no target.
-        targets = self._indicate(scaled[some].T) > 0.5
-        row_weights = weights[some] * targets
-        outputs = outputs[some].T.astype(np.float64)
+        targets = self._indicate(scaled[sample].T) > 0.5
+        row_weights = weights[sample] * targets
+        outputs = outputs[sample].T.astype(np.float64)
         add_up = self.layout.indicators.add_up
         shape = len(FACTORS), len(MIXTURES), len(self.layout.classes)
         losses = np.empty(shape)
@@ -177,7 +179,7 @@ class Link:
                 gains = np.where(targets, row_weights * logs, 0.0)
                 gains = gains.sum(axis=1, keepdims=True)
                 losses[i, j] = -add_up(gains)[:, 0]
-        losses -= PRIOR * np.log(MIXTURES)[:, None]
+        losses -= MIXTURE_PRIOR_ROWS * np.log(MIXTURES)[:, None]
         temperatures = self.temperatures.copy()
         mixtures = self.mixtures.copy()
         for column, part in enumerate(self.layout.classes):

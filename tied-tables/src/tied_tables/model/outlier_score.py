@@ -18,8 +18,8 @@ from tied_tables.model.pca import fit_pca
 from tied_tables.model.scaling import Scaling
 from tied_tables.model.tail import Tail
 
-MOST_FEATURES = 256  # with more, there are no surprises
-MOST_ROWS = 20_000  # that the score is fitted to, at random
+MOST_SURPRISE_FEATURES = 256  # with more, there are no surprises
+SCORE_SAMPLE_ROWS = 20_000  # that the score is fitted to, at random
 HUBER_DELTA = 2.0
 """Huber's function is linear from here on, in standard deviations."""
 SMALLEST_SCALE = 0.05
@@ -35,8 +35,8 @@ SURPRISE_WEIGHT = 12.0
 """Of surprises in a table with classes, chosen on 55 tables."""
 CLASS_WEIGHT = 4.0
 """Of the surprise of a class beside that of a number, chosen on the same."""
-RAREST = 1e-6  # the least frequency of a class
-RARER = 0.05  # no class is less likely than its frequency times this
+LEAST_FREQUENCY = 1e-6  # of a class
+LEAST_LIKELIHOOD_RATIO = 0.05  # of a class to its frequency
 PRIOR_ROWS = 4.0
 """A class is as likely whatever the other columns are in so many rows besides those of
 training: few rows of a class do not tell what goes with it."""
@@ -69,8 +69,8 @@ class Axes(NamedTuple):
 class Comparison(NamedTuple):
     """How likely the other columns make the classes of rows."""
 
-    given: Array  # that of the class of the row, 1 of a number, `(n, columns)`
-    most: Array  # that of the likeliest class
+    probability: Array  # that of the class of the row, 1 of a number, `(n, columns)`
+    largest_probability: Array  # that of the likeliest class
     likeliest: Array  # whether a feature is 1 in the likeliest class, `(n, d)` bool
 
 
@@ -182,7 +182,7 @@ class OutlierScore:
         core_axes: those of the core, divided by its spreads along them and the median
             distance; none in a table with classes, or without surprises.
         gaussian: the normal distribution of the scaled rows; without precision for more
-            than `MOST_FEATURES` features, and there are no surprises then.
+            than `MOST_SURPRISE_FEATURES` features, and there are no surprises then.
         layout, scaling: the columns of the features, and their scaling.
         median, scale: of the features, of the coordinates along the axes, and of the
             surprises of numbers, in this order. The scale of a constant feature is
@@ -206,7 +206,7 @@ class OutlierScore:
     def select(self, features: Array) -> OutlierScore:
         """The score of rows with all features in another order."""
         layout = self.layout.select(features)
-        *_, end = self._ends
+        *_, end = self._offsets
         order = [features, np.arange(len(features), end)]
         if self.gaussian.precision is not None:
             numbers = features[layout.numbers]
@@ -238,10 +238,12 @@ class OutlierScore:
             columns = np.append(columns, columns[pieces.features])  # (D,)
         matrix = precision[:, :d] / precision.diagonal()[:d]
         for column, part in enumerate(layout.parts):
-            own = np.flatnonzero(columns == column)
-            if len(own) > 1:
-                inverse = np.linalg.inv(precision[np.ix_(own, own)])
-                block = precision[:, own] @ inverse
+            column_features = np.flatnonzero(columns == column)
+            if len(column_features) > 1:
+                inverse = np.linalg.inv(
+                    precision[np.ix_(column_features, column_features)]
+                )
+                block = precision[:, column_features] @ inverse
                 matrix[:, part] = block[:, : part.stop - part.start]
         return matrix
 
@@ -259,8 +261,9 @@ class OutlierScore:
         r"""How likely the other columns make the class of each column.
 
         The probabilities of its classes are the conditional means of their indicators,
-        at least `RARER` times the frequency each, divided by their sum. With that, p,
-        the frequency f and the number of rows n of each class, and m of `PRIOR_ROWS`:
+        at least `LEAST_LIKELIHOOD_RATIO` times the frequency each, divided by their
+        sum. With that, p, the frequency f and the number of rows n of each class, and m
+        of `PRIOR_ROWS`:
 
         $$\frac{n p}{n + m} + f \left(1 - \sum \frac{n p}{n + m}\right)$$
 
@@ -275,12 +278,12 @@ class OutlierScore:
         starts = indicators.starts
         backward = self.scaling.backward
         frequencies = backward(self.gaussian.mean[:d], np.float64)
-        frequencies = np.clip(frequencies, RAREST, 1 - RAREST)
+        frequencies = np.clip(frequencies, LEAST_FREQUENCY, 1 - LEAST_FREQUENCY)
         means = complete - self.find_surprises(complete) * factors
         # The categories of all columns are rows from here on, (m, n).
         frequency = indicators.select(frequencies[:, None])
         p = indicators.select(backward(means, np.float64).T)
-        p = np.maximum(p, RARER * frequency)
+        p = np.maximum(p, LEAST_LIKELIHOOD_RATIO * frequency)
         p /= indicators.add_up(p)[columns]
         count = self.tail.n_rows * frequency
         p *= count / (count + PRIOR_ROWS)
@@ -289,20 +292,20 @@ class OutlierScore:
         values = indicators.select(backward(scaled, np.float64).T)
         is_on = values > 0.5
         is_known = np.logical_or.reduceat(is_on, starts)
-        least = RARER * np.minimum.reduceat(frequency, starts)
+        least = LEAST_LIKELIHOOD_RATIO * np.minimum.reduceat(frequency, starts)
         chance = np.where(is_known, indicators.add_up(p * is_on), least)
         is_likeliest = p == largest[columns]
 
-        given = np.ones((n, len(layout.starts)))
-        most = given.copy()
+        probability = np.ones((n, len(layout.starts)))
+        largest_probability = probability.copy()
         likeliest = np.zeros((n, d), bool)
         places = layout.columns[indicators.features[starts]]
-        given[:, places] = chance.T
-        most[:, places] = largest.T
+        probability[:, places] = chance.T
+        largest_probability[:, places] = largest.T
         likeliest[:, indicators.classes] = is_likeliest[indicators.last].T
         missing = np.isnan(scaled)[:, layout.starts]
-        given[missing] = most[missing] = 1.0
-        return Comparison(given, most, likeliest)
+        probability[missing] = largest_probability[missing] = 1.0
+        return Comparison(probability, largest_probability, likeliest)
 
     def score(self, block: Block) -> Array:
         """The scores of rows, `(n,)` float64: the higher, the more of an outlier."""
@@ -336,7 +339,7 @@ class OutlierScore:
         bends towards it.
         """
         z = self._standardize(block)
-        features, codes, residuals, surprises = np.split(z, self._ends, axis=1)
+        features, codes, residuals, surprises = np.split(z, self._offsets, axis=1)
         n, d = features.shape
         precision = self.gaussian.precision
         factors: Array | float = 1.0
@@ -344,13 +347,13 @@ class OutlierScore:
             deviations = self.gaussian.find_deviations(block.complete)
             product = deviations @ precision
             distances = np.einsum("ij,ij->i", deviations, product)
-            rest = n - np.minimum(distances, n / 2)[:, None]
-            own = product**2 / (precision.diagonal() * rest)
-            factor = (n / rest) / (1 + own)
+            remaining = n - np.minimum(distances, n / 2)[:, None]
+            self_influence = product**2 / (precision.diagonal() * remaining)
+            factor = (n / remaining) / (1 + self_influence)
             surprises *= factor[:, self.layout.numbers]
             products = product[:, :d] * (deviations @ self.surprise)
             products = np.add.reduceat(products, self.layout.starts, axis=1)
-            column_factors = n / (rest + products)
+            column_factors = n / (remaining + products)
             factors = column_factors[:, self.layout.columns]
         distance = add_up_huber(np.hstack([features, codes, surprises]))
         relative = distance / max(float(distance.mean()), SMALLEST_SPREAD)
@@ -367,16 +370,18 @@ class OutlierScore:
         """The scores of rows whose standardised coordinates these are, `(n,)`."""
         scores = add_up_huber(z)
         if self.surprise is None or not self.layout.has_classes:
-            features = compress(z[:, : self._ends[0]])
+            features = compress(z[:, : self._offsets[0]])
             distances = self.core_axes.find_distances(features)
             return scores * np.maximum(distances, 1.0)
-        given = self.compare_classes(block.scaled, block.complete, factors).given
-        classes = np.log(given).sum(axis=1)
-        numbers = add_up_huber(z[:, self._ends[2] :])
+        probability = self.compare_classes(
+            block.scaled, block.complete, factors
+        ).probability
+        classes = np.log(probability).sum(axis=1)
+        numbers = add_up_huber(z[:, self._offsets[2] :])
         return scores + SURPRISE_WEIGHT * (numbers - CLASS_WEIGHT * classes)
 
     @property
-    def _ends(self) -> tuple[int, int, int]:
+    def _offsets(self) -> tuple[int, int, int]:
         """Where the features, the codes and the residuals end in the coordinates."""
         features = len(self.layout.columns)
         codes = features + self.code_axes.vectors.shape[1]
@@ -450,11 +455,11 @@ def fit_outlier_score(
     squares = (coordinates - mean) ** 2
     spread = np.sqrt(np.average(squares, axis=0, weights=weights))
     scale = np.where(scale > SMALLEST_SCALE * spread, scale, spread)
-    features, _, residuals, surprises = np.split(scale, score._ends)
+    features, _, residuals, surprises = np.split(scale, score._offsets)
     if score.surprise is not None:
         several = layout.sizes[layout.numbers] > 1
         least = np.where(several, 1.0, SMALLEST_SURPRISE_SCALE)
-        least *= spread[score._ends[2] :]
+        least *= spread[score._offsets[2] :]
         np.maximum(surprises, least, out=surprises)
     if layout.has_classes:
         np.maximum(residuals, SMALLEST_SCALE, out=residuals)
@@ -474,7 +479,7 @@ def _add_core(score: OutlierScore, block: Block, weights: Array) -> OutlierScore
     sums = add_up_huber(z)
     largest = find_weighted_quantile(sums, weights, CORE_SHARE)
     core = sums <= largest
-    features = compress(z[:, : score._ends[0]])
+    features = compress(z[:, : score._offsets[0]])
     axes = _fit_axes(features[core], weights[core], CORE_RIDGE)
     distances = axes.find_distances(features)
     median = find_weighted_quantile(distances, weights, 0.5)
@@ -497,8 +502,8 @@ def find_weighted_quantile(
     below = np.cumsum(weights[order])
     slack = 1e-9 * below[-1]
     weight = share * below[-1]
-    ends = [weight - slack, weight + slack]
-    places = np.searchsorted(below, ends)
+    bounds = [weight - slack, weight + slack]
+    places = np.searchsorted(below, bounds)
     places = np.minimum(places, len(values) - 1)
     neighbours = values[order[places]]
     return float(neighbours.mean())
@@ -543,10 +548,10 @@ def _choose_gaussian(
             rows = pieces.add(rows)
         rows = rows.astype(np.float64)
         mean = np.average(rows, axis=0, weights=weights)
-        if len(mean) > MOST_FEATURES:
+        if len(mean) > MOST_SURPRISE_FEATURES:
             return Gaussian(mean)
         covariance = np.cov(rows, rowvar=False, bias=True, aweights=weights)
         return make_gaussian(mean, np.atleast_2d(covariance), pieces)
-    if d > MOST_FEATURES:
+    if d > MOST_SURPRISE_FEATURES:
         return Gaussian(gaussian.mean)
     return gaussian if layout.has_classes else gaussian.marginalize(d)

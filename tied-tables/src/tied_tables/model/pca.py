@@ -37,8 +37,8 @@ class Components(NamedTuple):
         variances = self.variances
         lacking = n - len(variances)
         if lacking > 0:
-            others = np.random.default_rng(0).normal(size=(len(vectors), lacking))
-            basis, _ = np.linalg.qr(np.hstack([vectors, others]))
+            directions = np.random.default_rng(0).normal(size=(len(vectors), lacking))
+            basis, _ = np.linalg.qr(np.hstack([vectors, directions]))
             vectors = np.hstack([vectors, basis[:, -lacking:]])
             variances = np.pad(variances, (0, lacking))
         return self._replace(vectors=vectors[:, :n], variances=variances[:n])

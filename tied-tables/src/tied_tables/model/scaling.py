@@ -13,7 +13,7 @@ from tied_tables.model.blocks import split_rows
 
 Scaler = Literal["standard", "minmax"] | None
 
-BLOCK = 2**20  # numbers that are brought to double precision at a time
+DOUBLE_BLOCK_NUMBERS = 2**20  # numbers that are brought to double precision at a time
 ROUNDING = 1e-5
 """The least scale of a constant column, relative to it, or 1: no rounding must show."""
 LEAST_DEVIATION = 1e-5
@@ -140,4 +140,4 @@ def find_range(X: Array) -> tuple[Array, Array]:
 
 def _split(X: Array) -> list[slice]:
     n, d = X.shape
-    return split_rows(n, max(1, BLOCK // d))
+    return split_rows(n, max(1, DOUBLE_BLOCK_NUMBERS // d))

@@ -14,7 +14,7 @@ from tied_tables._types import Array
 from tied_tables.model.blocks import map_blocks
 from tied_tables.model.dense_network import DenseNetwork
 from tied_tables.model.explanation import explain_rows
-from tied_tables.model.fences import fit_ends
+from tied_tables.model.fences import fit_absurd_limits
 from tied_tables.model.imputation import Preprocessing, require_floats
 from tied_tables.model.link import Link
 from tied_tables.model.outlier_score import Block, OutlierScore
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tied_tables.columns import Columns
     from tied_tables.rules import Rules
 
-CHANCE = 0.05  # the expected number of rows below which one stands out
+EXPECTED_OUTSTANDING = 0.05  # the expected number of rows below which one stands out
 
 Result = TypeVar("Result")
 
@@ -150,11 +150,11 @@ class TableModel:
         else:
             _, complete = imputer.forward(known, slice(None))
             filled = imputer.scaling.backward(complete, X.dtype)
-        smallest, largest = self._find_ends(X.dtype)
+        smallest, largest = self._find_value_range(X.dtype)
         filled = np.clip(filled, smallest, largest)
         return np.where(np.isnan(X), filled, X)
 
-    def _find_ends(self, dtype: DTypeLike) -> tuple[Array, Array]:
+    def _find_value_range(self, dtype: DTypeLike) -> tuple[Array, Array]:
         """The smallest and the largest number of a dtype in the range of training.
 
         Where there is none between the two, both are the nearest to the range.
@@ -283,7 +283,7 @@ class TableModel:
         """Which scores hardly any table of so many rows has by chance, `(n,)`."""
         tail = self.outlier_score.tail
         n_expected = tail.find_shares(scores) * n_rows
-        is_rare = n_expected < CHANCE
+        is_rare = n_expected < EXPECTED_OUTSTANDING
         is_far = scores >= tail.far
         return is_rare | is_far
 
@@ -381,7 +381,7 @@ def explained_shares(sums: Array) -> Array:
 def baseline_errors(
     model: TableModel,
     X: Array,
-    others: Array | None = None,
+    test_rows: Array | None = None,
 ) -> tuple[float, float]:
     """The mean errors of a model and of PCA, both of scaled rows.
 
@@ -390,12 +390,12 @@ def baseline_errors(
     Missing values do not count; for PCA they are imputed as the fitted value does.
     Absurd values count as the medians of their columns, as in a fit. PCA is fitted to
     `X`, `(n, d)`, better the rows that the value was fitted to, and measured on
-    `others`, by default on `X`.
+    `test_rows`, by default on `X`.
     """
-    ends = fit_ends(X)
-    X = ends.trim(X)
-    others = X if others is None else ends.trim(others)
-    for rows in (X, others):
+    absurd_limits = fit_absurd_limits(X)
+    X = absurd_limits.trim(X)
+    test_rows = X if test_rows is None else absurd_limits.trim(test_rows)
+    for rows in (X, test_rows):
         if np.isnan(rows).all():  # also where no row is left
             return 0.0, 0.0
     preprocessing = model.preprocessing
@@ -408,7 +408,7 @@ def baseline_errors(
         outputs = principal.reconstruct(complete)
         weights = np.ones(len(X))
         link = link.calibrate(outputs, scaled, weights)
-    scaled, complete = preprocessing.forward(others, slice(None))
+    scaled, complete = preprocessing.forward(test_rows, slice(None))
     block = model.forward(scaled, complete)
     errors = block.find_errors(model.link)
     outputs = principal.reconstruct(complete)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from tied_tables._text import format_quantity, format_value
 from tied_tables._types import Array
 from tied_tables.drawing import (
-    MOST_UNITS,
+    MOST_DRAWN_UNITS,
     Labels,
     average_errors,
     classify_labels,
@@ -201,7 +201,7 @@ class AutoencoderDisplay:
         second = "unit 2" if n_components > 1 else "error"
         title = f"Encoded data, {n_components}-D"
         label_axes(axes, title, "unit 1", second)
-        if 2 < n_components <= MOST_UNITS:
+        if 2 < n_components <= MOST_DRAWN_UNITS:
             scatter_pairs(axes, self.code[places], labels)
             return
         pair = pair_with_errors(self.code, self.errors)

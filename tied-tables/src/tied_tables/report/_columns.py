@@ -12,17 +12,17 @@ from tied_tables._text import format_share, format_value
 from tied_tables._types import Array
 from tied_tables.columns import Column, Kind, NumberText, Times, list_values
 
-LONGEST = 60  # characters of a name that are shown
-SECONDS = 86_400  # of a day
+LONGEST_NAME = 60  # characters of a name that are shown
+DAY_SECONDS = 86_400
 # Larger numbers are drawn there; a sum of many of them still fits single precision.
-LARGEST = 1e34
+LARGEST_SHOWN = 1e34
 CLASSES = (Kind.boolean, Kind.text)
-MISSING = "missing"
+MISSING_LABEL = "missing"
 
 
 def format_name(column: Column) -> str:
     """Format the name of a column as it is shown."""
-    return format_value(column.name, LONGEST)
+    return format_value(column.name, LONGEST_NAME)
 
 
 def name_features(column: Column) -> list[str]:
@@ -66,14 +66,14 @@ def format_numbers(column: Column, numbers: Array) -> list[str]:
 
 def _narrow(column: Column, numbers: Array) -> Array:
     """Return numbers in the precision that a model has of a column."""
-    within = np.clip(numbers, -LARGEST, LARGEST)
+    within = np.clip(numbers, -LARGEST_SHOWN, LARGEST_SHOWN)
     return within.astype(np.float64 if column.double else np.float32)
 
 
 def _format(value: object) -> str:
     """Format a value of Arrow; numbers have three digits, whole ones all."""
     if value is None:
-        return MISSING
+        return MISSING_LABEL
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
@@ -91,7 +91,7 @@ def list_numbers(column: Column, features: Array) -> list[float | None] | None:
         return None
     if isinstance(column.form, Times):
         days = column.find_days(features, {}) + column.form.offset
-        seconds = np.round(np.clip(days, -1e9, 1e9) * SECONDS, 3)
+        seconds = np.round(np.clip(days, -1e9, 1e9) * DAY_SECONDS, 3)
         return [None if math.isnan(second) else second for second in seconds.tolist()]
     numbers = _narrow(column, features[:, 0])
     # The shortest decimals of single precision are those of the table.

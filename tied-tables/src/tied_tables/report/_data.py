@@ -14,7 +14,7 @@ from tied_tables._text import format_number, format_rarity
 from tied_tables._types import Array
 from tied_tables.drawing import DENSE_POINTS
 from tied_tables.model.value import TableModel
-from tied_tables.report._columns import LARGEST, slice_columns
+from tied_tables.report._columns import LARGEST_SHOWN, slice_columns
 from tied_tables.report._fields import (
     Field,
     describe_column,
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     from tied_tables.report._report import Report
 
 # Of the drawn rows: given and expected in their columns, and shares.
-MOST_NUMBERS = 180_000
+MOST_PAGE_NUMBERS = 180_000
 FEWEST_POINTS = 200  # that are drawn, of however many columns
-MOST_CAUSES = 3  # columns that are named as why a row is odd
+MOST_DRAWN_CAUSES = 3  # columns that are named as why a row is odd
 MOST_WEIGHTS = 2**18  # a decoder with more would make the page too large
 
 
 def choose_rows(report: Report) -> tuple[Array, Array]:
     """Choose the rows to draw, in order, and the oddest of them, the oddest first."""
     n_features = report.rows.X.shape[1]
-    fitting = MOST_NUMBERS // (3 * n_features)
+    fitting = MOST_PAGE_NUMBERS // (3 * n_features)
     most = min(report.most_points, max(FEWEST_POINTS, fitting))
     if report.all_rows.n_rows > most:
         most = min(most, DENSE_POINTS)
@@ -106,7 +106,7 @@ def _describe_reasons(
 
     `is_ordinary`, (n, columns), is whether a row would be with what is expected there.
     """
-    order = np.argsort(-shares, axis=1, kind="stable")[:, :MOST_CAUSES]
+    order = np.argsort(-shares, axis=1, kind="stable")[:, :MOST_DRAWN_CAUSES]
     reasons = []
     for row, places in enumerate(order.tolist()):
         causes = []
@@ -184,5 +184,5 @@ def describe_decoder(fitted: TableModel) -> dict[str, Any] | None:
 def _encode(values: ArrayLike, dtype: str = "<f4") -> str:
     """Return numbers as base64, row by row."""
     # What is too large for a sum of many becomes the largest that is not.
-    numbers = np.clip(values, -LARGEST, LARGEST).astype(dtype)
+    numbers = np.clip(values, -LARGEST_SHOWN, LARGEST_SHOWN).astype(dtype)
     return base64.b64encode(np.ascontiguousarray(numbers).tobytes()).decode()

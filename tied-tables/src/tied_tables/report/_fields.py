@@ -19,9 +19,9 @@ from tied_tables.report._colours import (
 )
 from tied_tables.report._columns import (
     CLASSES,
-    LARGEST,
-    LONGEST,
-    MISSING,
+    LARGEST_SHOWN,
+    LONGEST_NAME,
+    MISSING_LABEL,
     format_cells,
     format_name,
     format_numbers,
@@ -30,7 +30,7 @@ from tied_tables.report._columns import (
 )
 from tied_tables.report._rows import Rows
 
-DATE = [0, 10]  # the characters of a date in 2026-01-31T12:30
+DATE_PART = [0, 10]  # the characters of a date in 2026-01-31T12:30
 
 Field = dict[str, Any]  # as the script of the page has it
 
@@ -44,7 +44,7 @@ def pack(texts: Iterable[str]) -> dict[str, list[Any]]:
 
 def round_numbers(numbers: Array, digits: int = 7) -> list[float | None]:
     """Return numbers as JSON has them: rounded, finite, and None for NaN."""
-    finite = np.clip(numbers, -LARGEST, LARGEST)
+    finite = np.clip(numbers, -LARGEST_SHOWN, LARGEST_SHOWN)
     return [None if np.isnan(x) else float(f"{x:.{digits}g}") for x in finite]
 
 
@@ -60,7 +60,7 @@ def describe_ids(rows: Rows) -> Field:
 
 def describe_measure(name: str, numbers: Array) -> Field:
     """Return outlier scores or errors, (n,), NaN where there is none."""
-    numbers = np.clip(numbers, -LARGEST, LARGEST)
+    numbers = np.clip(numbers, -LARGEST_SHOWN, LARGEST_SHOWN)
     return {
         "name": name,
         "numbers": round_numbers(numbers),
@@ -74,7 +74,7 @@ def describe_labels(rows: Rows) -> Field | None:
     if rows.labels is None:
         return None
     texts = [
-        MISSING if label is None or label != label else format_value(label)
+        MISSING_LABEL if label is None or label != label else format_value(label)
         for label in rows.labels.tolist()
     ]
     numbers = None
@@ -164,13 +164,15 @@ def describe_slides(columns: Sequence[Column], X: Array) -> list[dict[str, Any]]
 def _describe_form(column: Column) -> dict[str, Any]:
     form = column.form
     if column.kind is Kind.text:
-        return {"levels": [format_value(label, LONGEST) for label in column.labels]}
+        return {
+            "levels": [format_value(label, LONGEST_NAME) for label in column.labels]
+        }
     if column.kind is Kind.boolean:
         return {"truth": format_numbers(column, np.array([0.0, 1.0]))}
     if isinstance(form, Times):
         part = _find_part(form)
         # A date is the nearest: its script cuts the time of day off.
-        half = 0.5 if part == DATE else 0.0
+        half = 0.5 if part == DATE_PART else 0.0
         return {"origin": column.origin + form.offset + half, "part": part}
     if isinstance(form, NumberText) and not form.is_whole:
         units = [format_value(unit) for unit in (form.prefix, form.suffix)]
@@ -182,4 +184,4 @@ def _find_part(times: Times) -> list[int]:
     """Return which characters of 2026-01-31T12:30 are those of times."""
     if times.is_clock:
         return [11, 16]
-    return DATE if times.description == "dates" else [0, 16]
+    return DATE_PART if times.description == "dates" else [0, 16]

@@ -27,10 +27,11 @@ from tied_tables.drawing import View
 from tied_tables.report._rows import Rows
 from tied_tables.report._whole import Planes, count_points
 
-SMALL, LARGE, FEW = 4.5, 8.0, 300  # sizes of points, the larger one of a few
+SMALL_POINT, LARGE_POINT = 4.5, 8.0  # sizes; the larger one of few points
+FEW_POINTS = 300
 ALPHA = 0.75
 _LONGEST_LABEL = 40  # characters of an axis
-CLEAR = "#00000000"  # of cells without a point
+TRANSPARENT = "#00000000"  # of cells without a point
 _GREY = ["#808080"]  # until the script of the page sets the colours
 
 
@@ -54,8 +55,10 @@ def draw_panels(
         data |= {f"{name}_x": x, f"{name}_y": y}
     source = ColumnDataSource(data, name="rows")
     colours = LinearColorMapper(palette=_GREY, name="colours")
-    densities = LinearColorMapper(palette=_GREY, nan_color=CLEAR, name="densities")
-    size = SMALL if n > FEW or counted is not None else LARGE
+    densities = LinearColorMapper(
+        palette=_GREY, nan_color=TRANSPARENT, name="densities"
+    )
+    size = SMALL_POINT if n > FEW_POINTS or counted is not None else LARGE_POINT
     document, roots = Document(), {}
     for name, view in planes.views.items():
         plot = _make_plot(name, planes.axes[name], view)

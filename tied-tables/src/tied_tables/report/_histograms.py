@@ -12,8 +12,8 @@ from tied_tables._types import Array
 from tied_tables.columns import Column, Kind
 from tied_tables.report._columns import (
     CLASSES,
-    LARGEST,
-    LONGEST,
+    LARGEST_SHOWN,
+    LONGEST_NAME,
     format_numbers,
     slice_columns,
 )
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MOST_BINS = 30
 MOST_CLASSES = 12  # the most frequent ones
-CLOCK = re.compile(r"[T ]\d{1,2}:\d\d.*$")
+CLOCK_PART = re.compile(r"[T ]\d{1,2}:\d\d.*$")
 
 
 class Histogram(NamedTuple):
@@ -62,7 +62,7 @@ def draw_histograms(report: Report) -> list[Histogram]:
 
 def _count_numbers(column: Column, values: Array, is_far: Array) -> Histogram:
     """Count numbers or days in bins of equal width, of whole ones if they are whole."""
-    values = np.clip(values, -LARGEST, LARGEST)
+    values = np.clip(values, -LARGEST_SHOWN, LARGEST_SHOWN)
     ordinary = values if is_far.all() else values[~is_far]
     low = float(ordinary.min())
     high = float(ordinary.max())
@@ -80,7 +80,7 @@ def _count_numbers(column: Column, values: Array, is_far: Array) -> Histogram:
     places = np.concatenate([edges[:-1], edges[1:] - step, [low, high]])
     texts = format_numbers(column, places)
     if column.kind is Kind.time and width > 2:  # bars of days need no time of day
-        texts = [CLOCK.sub("", text) for text in texts]
+        texts = [CLOCK_PART.sub("", text) for text in texts]
     firsts, lasts, ends = texts[:n_bins], texts[n_bins:-2], texts[-2:]
     names = [
         first if first == last else f"{first} to {last}"
@@ -99,7 +99,7 @@ def _count_classes(column: Column, features: Array) -> Histogram:
         labels = format_numbers(column, np.array([0.0, 1.0]))
         places = (features[:, 0] >= 0.5).astype(int)
     else:
-        labels = [format_value(label, LONGEST) for label in column.labels]
+        labels = [format_value(label, LONGEST_NAME) for label in column.labels]
         places = features.argmax(axis=1)
     counts = np.bincount(places, minlength=len(labels))
     order = np.argsort(-counts, kind="stable")[:MOST_CLASSES]

@@ -18,7 +18,7 @@ from tied_tables._text import (
     format_value,
 )
 from tied_tables.report._colours import PALETTES
-from tied_tables.report._columns import LONGEST
+from tied_tables.report._columns import LONGEST_NAME
 from tied_tables.report._data import MOST_WEIGHTS, choose_rows, describe_rows
 from tied_tables.report._fields import describe_slides
 from tied_tables.report._figures import draw_panels
@@ -29,7 +29,7 @@ from tied_tables.report._summary import (
     rank_columns,
     summarize,
 )
-from tied_tables.report._units import MOST_UNITS, describe_units
+from tied_tables.report._units import MOST_LISTED_UNITS, describe_units
 from tied_tables.report._whole import Planes
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def render(report: Report) -> str:
             "slides": describe_slides(report.columns, ordinary.X),
             "palettes": PALETTES,
             "safe_csv": report.about.safe_csv,
-            "file": format_value(report.about.title, LONGEST),
+            "file": format_value(report.about.title, LONGEST_NAME),
         },
         n_outside=planes.count_outside(drawn),
         oddest=describe_oddest(report, rows),
@@ -79,7 +79,7 @@ def render(report: Report) -> str:
         shift=describe_shift(report),
         bars=bars,
         most_weights=MOST_WEIGHTS,
-        most_units=MOST_UNITS,
+        most_units=MOST_LISTED_UNITS,
     )
 
 

@@ -175,10 +175,10 @@ class Report:
         )
         columns = fitted.columns or _name_columns(estimator, feature_names)
         if old is not None:
-            name, old_rows = old[0], estimator.to_numbers(old[1])
-            facts["old"] = name, old_rows, -fitted.score_samples(old_rows)
-        about = About(title, describe_model(fitted))
-        facts.setdefault("about", about)
+            old_name, old_frame = old
+            old_rows = estimator.to_numbers(old_frame)
+            facts["old"] = old_name, old_rows, -fitted.score_samples(old_rows)
+        facts.setdefault("about", About(title, describe_model(fitted)))
         return cls(fitted, rows, columns.used, all_rows, **facts)
 
     @property

@@ -14,7 +14,7 @@ from tied_tables._text import (
     format_value,
     list_some,
 )
-from tied_tables.report._columns import LONGEST, format_name, slice_columns
+from tied_tables.report._columns import LONGEST_NAME, format_name, slice_columns
 from tied_tables.report._drift import ALARM, Drift
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def describe_shift(report: Report) -> dict[str, object] | None:
         return None
     drifts, score = report.find_drift()
     name, old, _ = report.old
-    name = format_value(name, LONGEST)
+    name = format_value(name, LONGEST_NAME)
     return {
         "name": name,
         "sentence": _summarize_drift(name, drifts, score),

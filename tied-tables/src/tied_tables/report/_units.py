@@ -13,15 +13,15 @@ from tied_tables._types import Array
 from tied_tables.columns import Column, Kind
 from tied_tables.report._colours import colour_by_number, find_range, pick
 from tied_tables.report._columns import (
-    LARGEST,
-    LONGEST,
+    LARGEST_SHOWN,
+    LONGEST_NAME,
     correlate,
     format_name,
     slice_columns,
 )
 from tied_tables.report._rows import Rows
 
-MOST_UNITS = 32  # that are listed
+MOST_LISTED_UNITS = 32
 MOST_DRIVERS = 5  # columns that are named for each unit
 N_STEPS = 200  # of a slider
 N_NEAREST = 5
@@ -57,7 +57,7 @@ def find_drivers(columns: Sequence[Column], correlation: Array) -> list[Driver]:
         strongest = int(np.abs(correlation[part]).argmax())
         name = format_name(column)
         if column.kind is Kind.text:
-            name = f"{name}: {format_value(column.labels[strongest], LONGEST)}"
+            name = f"{name}: {format_value(column.labels[strongest], LONGEST_NAME)}"
         drivers.append((name, round(float(correlation[part][strongest]), 3)))
     drivers.sort(key=lambda driver: -abs(driver[1]))
     return drivers[:MOST_DRIVERS]
@@ -65,7 +65,7 @@ def find_drivers(columns: Sequence[Column], correlation: Array) -> list[Driver]:
 
 def _describe_range(values: Array) -> dict[str, Any]:
     """Return the range of a unit, for its slider and its colours."""
-    finite = np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
+    finite = np.clip(values[np.isfinite(values)], -LARGEST_SHOWN, LARGEST_SHOWN)
     ordered = np.sort(finite)
     low, high = find_range(ordered)
 
@@ -86,7 +86,9 @@ def find_nearest(code: Array) -> list[list[int]]:
 
     Distances are in standard deviations of each component.
     """
-    within = np.clip(np.nan_to_num(code.astype(np.float64)), -LARGEST, LARGEST)
+    within = np.clip(
+        np.nan_to_num(code.astype(np.float64)), -LARGEST_SHOWN, LARGEST_SHOWN
+    )
     spread = within.std(axis=0)
     points = within / np.where(spread > 0, spread, 1.0)
     n_found = min(N_NEAREST + 1, len(points))

@@ -9,7 +9,7 @@ from tied_tables._text import format_value
 from tied_tables._types import Array
 from tied_tables.columns import Column
 from tied_tables.drawing import (
-    MOST_UNITS,
+    MOST_DRAWN_UNITS,
     Plane,
     View,
     choose_view,
@@ -18,7 +18,7 @@ from tied_tables.drawing import (
 )
 from tied_tables.model.tail import ranks
 from tied_tables.model.value import TableModel
-from tied_tables.report._columns import LARGEST, name_features
+from tied_tables.report._columns import LARGEST_SHOWN, name_features
 from tied_tables.report._rows import Rows
 
 CONSTANT = 1e-12  # the largest mean square of a feature that is constant
@@ -46,7 +46,7 @@ class Planes:
         }
         points = self.project(rows)
         code = points["code"]
-        n_units = min(code.shape[1], MOST_UNITS)
+        n_units = min(code.shape[1], MOST_DRAWN_UNITS)
         self.pairs = {
             pair: choose_view(code[:, pair])
             for pair in itertools.permutations(range(n_units), 2)
@@ -65,7 +65,7 @@ class Planes:
         # The page has single precision; in double, a view may be too narrow to draw.
         single = {}
         for name, place in points.items():
-            inside = np.clip(place, -LARGEST, LARGEST)
+            inside = np.clip(place, -LARGEST_SHOWN, LARGEST_SHOWN)
             single[name] = inside.astype(np.float32).astype(np.float64)
         return single
 
@@ -165,4 +165,4 @@ class Whole:
         errors = self.feature_errors
         present = errors[~np.isnan(errors)]
         # JSON has no infinite number
-        return min(LARGEST, float(present.mean())) if len(present) else None
+        return min(LARGEST_SHOWN, float(present.mean())) if len(present) else None

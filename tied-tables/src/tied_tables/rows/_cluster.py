@@ -18,7 +18,7 @@ from tied_tables._version import __version__
 if TYPE_CHECKING:
     from distributed import Client
 
-SECONDS = 20  # to wait for a scheduler, and for a first worker
+CONNECT_SECONDS = 20  # to wait for a scheduler, and for a first worker
 # Of workers here, without Dask's own: these make glibc give back each array, which
 # takes long.
 ALLOCATION = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
@@ -114,7 +114,9 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]
             stack.callback(cluster.close)
             stack.enter_context(clean_up_at_signal(partial(_kill_workers, cluster)))
         try:
-            client = Client(cluster or address, timeout=SECONDS, set_as_default=False)
+            client = Client(
+                cluster or address, timeout=CONNECT_SECONDS, set_as_default=False
+            )
         except (OSError, ValueError) as error:
             raise ClusterError(
                 f"no scheduler of Dask answers at {address!r} ({error}); start one, or"
@@ -164,7 +166,7 @@ def _block_interrupts() -> Iterator[None]:
 
 def _check_workers(client: Client, address: str) -> None:
     try:
-        client.wait_for_workers(1, timeout=SECONDS)
+        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
         versions = client.run(_get_version, on_error="return")
     except TimeoutError as error:
         raise ClusterError(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tied_tables.columns import Columns, Doubts, simplify_rows
 from tied_tables.io import Source
 
-BATCH_BYTES = 2**27  # of decoded rows, whatever the columns of a model hold
+DECODED_BATCH_BYTES = 2**27  # of decoded rows, whatever the columns of a model hold
 # What is read: the columns that are used, the constant ones too, or all, maybe in the
 # types of their file.
 Reads = Literal["used", "constant", "all", "stored"]
@@ -46,7 +46,7 @@ class Scan:
     def read(self, doubts: Doubts) -> Iterator[Batch]:
         """Yield the rows in batches, and add to the doubts what is doubtful in them."""
         columns = self.columns
-        most_rows = max(1, BATCH_BYTES // max(1, columns.row_bytes))
+        most_rows = max(1, DECODED_BATCH_BYTES // max(1, columns.row_bytes))
         batches = self.source.batches(
             names=self._list_names(),
             most_rows=most_rows,

@@ -11,7 +11,7 @@ from tied_tables._reasons import Cause
 from tied_tables._types import Array, StrPath
 from tied_tables.columns import Columns, rename_rows, simplify_rows, trim_names
 from tied_tables.io import Source, TableError
-from tied_tables.model.causes import MOST_COLUMNS, find_causes, list_causes
+from tied_tables.model.causes import MOST_CAUSES, find_causes, list_causes
 from tied_tables.model.explanation import Attribution
 from tied_tables.model.file import read
 from tied_tables.model.value import TableModel
@@ -114,7 +114,7 @@ class BatchTransform:
 
     def describe_causes(self, causes: list[list[Cause]]) -> dict[str, Any]:
         """Return the columns that name why rows are odd."""
-        return list_causes(causes, min(MOST_COLUMNS, len(self.columns.names)))
+        return list_causes(causes, min(MOST_CAUSES, len(self.columns.names)))
 
     def find_causes(
         self, batch: Batch, attribution: Attribution | None = None

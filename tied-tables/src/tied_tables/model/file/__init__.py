@@ -13,7 +13,7 @@ from tied_tables.model.file.contents import Contents
 from tied_tables.model.file.format import read_file, to_bytes
 from tied_tables.model.value import TableModel
 
-LONGEST = 300  # characters of a message that quotes the file
+LONGEST_MESSAGE = 300  # characters of a message that quotes the file
 
 
 def load(path: StrPath) -> TableModel:
@@ -89,8 +89,8 @@ def name_file(path: StrPath) -> Iterator[None]:
     except Exception as error:  # any file can be given
         text = str(error).strip() or type(error).__name__
         line = text.splitlines()[0]
-        if len(line) > LONGEST:
-            line = f"{line[:LONGEST]}..."
+        if len(line) > LONGEST_MESSAGE:
+            line = f"{line[:LONGEST_MESSAGE]}..."
         reason = line.rstrip(".")
         if not reason.isprintable():
             reason = repr(reason)[1:-1]

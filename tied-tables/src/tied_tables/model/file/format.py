@@ -24,13 +24,13 @@ from tied_tables.model.file.contents import (
 from tied_tables.model.file.reader import RULES, Reader
 from tied_tables.model.tail import Tail
 
-FORMAT = 2  # the version of the format
+FORMAT_VERSION = 2
 KEY = "tied_tables"  # the entry of the header's metadata that holds all JSON
 MOST_BYTES = 2**24  # of a header
 MOST_ARRAY_BYTES = 2**18
 """Of the names, dtypes, shapes and places of arrays: those of some 2,000 arrays, each
 of which takes more than a kilobyte of memory."""
-MOST_MARKS = {"{[": 2**20, ":,": 2**21}
+MOST_JSON_MARKS = {"{[": 2**20, ":,": 2**21}
 """About the lists and objects, and the values, in its JSON, which take up to 80 and 60
 bytes of memory each. A table of 150,000 columns is below that."""
 NOT_OURS = (
@@ -78,7 +78,7 @@ def to_bytes(contents: Contents) -> bytes:
     for value in (settings, contents.notes):
         text = msgspec.json.encode(value, enc_hook=to_json)
         texts.append(Raw(text))
-    document = _Document(FORMAT, _digest(texts, arrays), *texts)
+    document = _Document(FORMAT_VERSION, _digest(texts, arrays), *texts)
     metadata = msgspec.json.encode(document).decode()
     content = save(arrays, {KEY: metadata})
     try:
@@ -163,14 +163,14 @@ def _read_metadata(header: bytes) -> str:
 
 def _read_document(text: str) -> tuple[_Document, Settings]:
     """The JSON of a header, and its settings."""
-    for marks, most in MOST_MARKS.items():
+    for marks, most in MOST_JSON_MARKS.items():
         count = sum(map(text.count, marks))
         require(count <= most, f"it has more than {most:,} values in JSON")
     document = msgspec.json.decode(text, type=_Document)
     require(
-        document.format == FORMAT,
+        document.format == FORMAT_VERSION,
         f"it has the format {document.format}, and this version of tied-tables reads"
-        f" {FORMAT}",
+        f" {FORMAT_VERSION}",
     )
     return document, msgspec.json.decode(document.settings, type=Settings)
 

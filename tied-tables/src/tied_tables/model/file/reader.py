@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 RULES = "rules"  # the array of their JSON
 MOST_RULE_BYTES = 2**25
 ASYMMETRY = 1e-6  # of a matrix that was inverted, relative to its largest number
-LARGEST = 1e18
+LARGEST_NUMBER = 1e18
 """Of scaled values and of weights: single precision holds their squares."""
 ANY_UNIT = float(np.finfo(np.float64).max)  # of what is in the units of the columns
 
@@ -54,7 +54,7 @@ class Reader:
         dtype: Any = np.float64,
         finite: bool = True,
         positive: bool = False,
-        most: float = LARGEST,
+        most: float = LARGEST_NUMBER,
     ) -> Array:
         """An array of such numbers, of a shape that has None for any size.
 
@@ -81,7 +81,7 @@ class Reader:
         positive: Collection[str] = (),
         dtype: Any = np.float64,
         finite: bool = True,
-        most: float = LARGEST,
+        most: float = LARGEST_NUMBER,
         **fields: Any,
     ) -> Any:
         """A value of other fields and of arrays of n numbers each, some positive."""
@@ -107,7 +107,7 @@ class Reader:
         )
         imputer = None
         if self.has("preprocessing.gaussian."):
-            most = gaussian.MOST_FEATURES
+            most = gaussian.MOST_IMPUTED_FEATURES
             imputer = self.make_gaussian("preprocessing.gaussian.", layout, most)
         mean = self.take("preprocessing.mean", d)
         weights = None
@@ -221,7 +221,7 @@ class Reader:
     ) -> OutlierScore:
         """The outlier score of rows with codes of k numbers."""
         d, place = len(layout.kinds), "outlier_score."
-        most = outlier_score.MOST_FEATURES
+        most = outlier_score.MOST_SURPRISE_FEATURES
         distribution = self.make_gaussian(f"{place}gaussian.", layout, most)
         n = d  # of the numbers that are standardised
         axes = {}
@@ -327,17 +327,17 @@ def require_positive_definite(matrix: Array, name: str) -> None:
 def require_finite_results(model: TableModel) -> None:
     """Require finite numbers for rows at the ends of the range of training."""
     scaling = model.preprocessing.scaling
-    ends = []
+    scaled_limits = []
     for values in (model.smallest, model.largest):
         known = np.where(np.isfinite(values), values, scaling.shift)
-        ends.append(scaling.forward(known[None])[0])
-    low, high = ends
+        scaled_limits.append(scaling.forward(known[None])[0])
+    low, high = scaled_limits
     require(
-        np.abs(ends) <= LARGEST,
+        np.abs(scaled_limits) <= LARGEST_NUMBER,
         "'preprocessing.scaling' is not that of 'smallest' and 'largest'",
     )
     is_even = np.arange(len(low)) % 2 == 0
-    one, other = np.where(is_even, ends, ends[::-1])
+    one, other = np.where(is_even, scaled_limits, scaled_limits[::-1])
     missing = np.full_like(low, np.nan)
     gaps = np.where(is_even, low, missing), np.where(is_even, missing, high)
     rows = np.stack([low, high, one, other, missing, *gaps])

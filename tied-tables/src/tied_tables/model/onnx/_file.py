@@ -15,7 +15,7 @@ from tied_tables.model.onnx._graph import OPSET, Graph, Tensor
 from tied_tables.model.onnx._parts import PARTS, add_part
 from tied_tables.model.value import TableModel
 
-DTYPES = ("float32", "float64")
+DTYPE_NAMES = ("float32", "float64")
 IR_VERSION = 8  # the format of the file, as old as the operators' version
 
 
@@ -29,7 +29,7 @@ def write_onnx(
     target, network = Path(path), fitted.network
     if target.suffix.lower() != ".onnx":
         raise ValueError(f"path={str(path)!r} must end in '.onnx'.")
-    for what, value, choices in (("part", part, PARTS), ("dtype", dtype, DTYPES)):
+    for what, value, choices in (("part", part, PARTS), ("dtype", dtype, DTYPE_NAMES)):
         if value not in choices:
             names = ", ".join(map(repr, choices))
             raise ValueError(

@@ -10,8 +10,8 @@ from tied_tables.model.imputation import Preprocessing
 from tied_tables.model.onnx._graph import Tensor
 
 # the length of the residual at the end, relative to the one at the start
-TOLERANCE = 1e-12
-TINY = 1e-300  # added to divisors, which are 0 in rows that have converged
+RESIDUAL_RATIO = 1e-12
+SMALLEST_DIVISOR = 1e-300  # added to divisors, which are 0 in rows that have converged
 MOST_STEPS = 10  # for each feature; in exact arithmetic one would do
 
 
@@ -73,7 +73,7 @@ def _solve(precision: Array, right_side: Tensor, missing: Tensor) -> Tensor:
     graph = right_side.graph
     direction = right_side / precision.diagonal()
     size = (right_side * direction).sum_rows()  # (n, 1)
-    enough = size * TOLERANCE**2
+    enough = size * RESIDUAL_RATIO**2
     most_steps = graph.tensor(MOST_STEPS * len(precision), np.int64)
     goes_on = _is_any_greater(size, enough)
     start = right_side - right_side
@@ -118,12 +118,12 @@ def _step(
     """Solution, residual and direction after a step, `(n, D)`, and size, `(n, 1)`."""
     product = missing.where(direction @ precision, 0)
     curvature = (direction * product).sum_rows()
-    length = size / (curvature + TINY)
+    length = size / (curvature + SMALLEST_DIVISOR)
     solution += direction * length
     residual -= product * length
     scaled_residual = residual / precision.diagonal()
     new_size = (residual * scaled_residual).sum_rows()
-    share = new_size / (size + TINY)
+    share = new_size / (size + SMALLEST_DIVISOR)
     direction = scaled_residual + direction * share
     return [solution, residual, direction, new_size]
 

@@ -11,14 +11,14 @@ from tied_tables._text import replace_controls
 GAP = "  "  # between two columns of a table, and before what belongs to a line above
 NARROWEST = 8  # columns of the terminal that the first column of a table has at least
 # What stays in one line: a command, a name in quotes, a word.
-UNITS = re.compile(
+UNBROKEN = re.compile(
     r"""tied-tables\ [^\s:](?:[^;,]|[;,](?!\s|$))*[;,]?
     | pip\ install\ "[^"]*"\S*
     | (?<!\w)(?:'[^']{1,40}'|"[^"]{1,40}")\S*
     | \S+""",
     re.VERBOSE,
 )
-NUMBER = re.compile(r"[>-]? ?[\d,]*\.?\d+(e[+-]?\d+)?|-|")
+NUMERIC_CELL = re.compile(r"[>-]? ?[\d,]*\.?\d+(e[+-]?\d+)?|-|")
 
 
 def find_width() -> int:
@@ -38,7 +38,7 @@ def wrap(text: str, width: int, indent: str = "") -> list[str]:
     if measure(text) <= width:
         return [text]
     lines, line = [], ""
-    for unit in UNITS.findall(text):
+    for unit in UNBROKEN.findall(text):
         longer = f"{line} {unit}" if line.strip() else f"{line}{unit}"
         if line.strip() and measure(longer) > width:
             lines.append(line)
@@ -81,7 +81,7 @@ def lay_out(
     widths = [max(map(measure, column)) for column in headed]
     others = sum(widths[1:]) + len(GAP) * len(widths)
     widths[0] = min(widths[0], max(NARROWEST, min(width - others, width // 3)))
-    are_numbers = [all(map(NUMBER.fullmatch, column)) for column in columns]
+    are_numbers = [all(map(NUMERIC_CELL.fullmatch, column)) for column in columns]
     lines = []
     if header:
         lines = _lay_out_row(header, widths, are_numbers, width)
