@@ -37,9 +37,9 @@ def check_writable(output: Path, endings: Collection[str]) -> None:
     """
     known = [f".{ending}" for ending in endings]
     if not output.name.lower()[1:].endswith(tuple(known)):
-        some = ", ".join(known)
+        known_endings = ", ".join(known)
         raise TableError(
-            f"{str(output)!r} has not one of the endings {some}; choose one."
+            f"{str(output)!r} has not one of the endings {known_endings}; choose one."
         )
     with report_write_errors(str(output), TableError):
         find_target(output)

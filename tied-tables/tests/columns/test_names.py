@@ -156,7 +156,7 @@ COLUMNS = [
 def survey(name, values, **choice):
     n = len(values)
     batch = pa.record_batch({name: values, "weight": [i % 7 + 0.5 for i in range(n)]})
-    columns, facts = conftest.survey(batch, **{"begin": batch} | choice)
+    columns, facts = conftest.survey(batch, **{"first_rows": batch} | choice)
     return columns, facts[0]
 
 
@@ -182,7 +182,7 @@ def test_names_and_order_tell_what_whole_numbers_are(values, expected, names):
 @pytest.mark.parametrize("write", [int, float, str])
 def test_digits_are_times_where_the_name_tells(name, values, reads_as, write):
     batch = pa.record_batch({name: [None, *map(write, values)]})
-    columns, [fact] = conftest.survey(batch, begin=batch)
+    columns, [fact] = conftest.survey(batch, first_rows=batch)
     assert fact.reads_as == reads_as
     first, *again = columns.decode(columns.encode(batch))[name].to_pylist()
     assert first is None
@@ -192,7 +192,7 @@ def test_digits_are_times_where_the_name_tells(name, values, reads_as, write):
 def test_midnight_may_be_the_end_of_a_day_and_no_other_number_is_a_time():
     clocks = [*CLOCKS, 2400, 1675]
     batch = pa.record_batch({"dep_time": clocks})
-    columns, [fact] = conftest.survey(batch, begin=batch)
+    columns, [fact] = conftest.survey(batch, first_rows=batch)
     again = columns.decode(columns.encode(batch))["dep_time"].to_pylist()
     assert (again[-2:], fact.misread) == (["0", None], 1)
 
@@ -202,7 +202,7 @@ def test_midnight_may_be_the_end_of_a_day_and_no_other_number_is_a_time():
     [
         ("id", COUNTED, {"columns": ["id"]}, "1 number"),
         ("race", KINDS, {"numeric": ["race"]}, "1 number"),
-        ("race", KINDS, {"begin": None}, "1 number"),
+        ("race", KINDS, {"first_rows": None}, "1 number"),
     ],
 )
 def test_what_the_user_says_comes_first(name, values, choice, becomes):

@@ -30,12 +30,12 @@ def find_far_values(
     is_beyond = fences.find(numbers).any(axis=0)
     places = np.unique(columns.layout.columns[is_beyond])
     used = [columns.used[place] for place in places]
-    some = replace(columns, used=tuple(used))
-    some_fences = fences.select(np.isin(columns.layout.columns, places))
-    batches = Scan(source, some).read(Doubts())
+    far_columns = replace(columns, used=tuple(used))
+    far_fences = fences.select(np.isin(columns.layout.columns, places))
+    batches = Scan(source, far_columns).read(Doubts())
     for rows, numbers in batches if used else ():
-        beyond = some_fences.find(numbers)  # (n, features)
-        for column, part in some.parts:
+        beyond = far_fences.find(numbers)  # (n, features)
+        for column, part in far_columns.parts:
             odd = np.flatnonzero(beyond[:, part].any(axis=1))
             far.add(column.name, rows[column.name], odd, first_row)
         first_row += rows.num_rows

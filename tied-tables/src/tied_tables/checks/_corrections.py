@@ -50,8 +50,8 @@ def find_corrections(
     doubts = _keep_first(doubts)
     if total := find_total(rows.source):
         reason = f"a total: it {total.reason}; take it out of the table"
-        others = [doubt for doubt in doubts if doubt.row != total.row]
-        doubts = [Doubt(total.row, reason=reason), *others]
+        remaining = [doubt for doubt in doubts if doubt.row != total.row]
+        doubts = [Doubt(total.row, reason=reason), *remaining]
     return doubts
 
 

@@ -20,7 +20,7 @@ def find_displaced(oddest: Oddest, transform: BatchTransform) -> list[Doubt]:
     """Doubt rare rows which no suggestion cures, and which moved cells do."""
     rows = oddest.rows
     most = MOST_MOVED_CELLS // (2 * rows.num_columns**2)
-    is_candidate = (oddest.rarities >= RARE) & ~oddest.are_curable
+    is_candidate = (oddest.rarities >= RARE) & ~oddest.are_fixed_by_suggestion
     doubts = []
     for place in np.flatnonzero(is_candidate)[:most].tolist():
         if not oddest.causes[place]:

@@ -36,8 +36,8 @@ class Oddest:
             causes, `(m,)`.
         stand_out: which are so odd that hardly any table has such rows by chance,
             `(m,)`.
-        are_curable: which are rare, and would be ordinary with what is expected there,
-            `(m,)`.
+        are_fixed_by_suggestion: which are rare, and would be ordinary with what is
+            expected there, `(m,)`.
         all_scores: those of all rows of the table, in its order, `(n,)`.
     """
 
@@ -48,7 +48,7 @@ class Oddest:
     rarities: Array
     rarities_corrected: Array
     stand_out: Array
-    are_curable: Array
+    are_fixed_by_suggestion: Array
     all_scores: Array
 
     @property
@@ -87,7 +87,7 @@ def find_odd(
         if any(columns <= names and holds[place] for names, holds in satisfied):
             continue
         share = sum(cause.share for cause in causes[:2])
-        is_clear = oddest.are_curable[place] and share >= MAIN_SHARE
+        is_clear = oddest.are_fixed_by_suggestion[place] and share >= MAIN_SHARE
         if causes and (oddest.stand_out[place] or is_clear):
             doubts.append(oddest.doubt(place, causes[0]))
     return doubts
@@ -116,14 +116,14 @@ def find_oddest(
     for rows, numbers in batches:
         scores, errors = fitted.measure_rows(numbers)
         all_scores.append(scores)
-        some = _find_largest(scores, top)
-        new = [scores[some], errors[some], first + some, numbers[some]]
+        largest = _find_largest(scores, top)
+        parts = [scores[largest], errors[largest], first + largest, numbers[largest]]
         if arrays:
-            pairs = zip(arrays, new, strict=True)
-            new = [np.concatenate(pair) for pair in pairs]
-        order = _find_largest(new[0], top)
-        arrays = [array[order] for array in new]
-        best.append(rows.take(some))
+            pairs = zip(arrays, parts, strict=True)
+            parts = [np.concatenate(pair) for pair in pairs]
+        order = _find_largest(parts[0], top)
+        arrays = [array[order] for array in parts]
+        best.append(rows.take(largest))
         best = [pa.concat_batches(best).take(order)]
         first += rows.num_rows
     scores, errors, places, numbers = arrays
@@ -149,7 +149,7 @@ def find_oddest(
         rarities=rarities,
         rarities_corrected=corrected,
         stand_out=fitted.stand_out(scores, n_rows),
-        are_curable=is_rare & (corrected < ORDINARY),
+        are_fixed_by_suggestion=is_rare & (corrected < ORDINARY),
         all_scores=np.concatenate(all_scores),
     )
 

@@ -47,13 +47,13 @@ class RepeatFinder:
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Collect some more rows."""
-        others = [name for name in rows.column_names if name not in self.ids]
-        contents = _hash(rows.select(others))
+        content_names = [name for name in rows.column_names if name not in self.ids]
+        contents = _hash(rows.select(content_names))
         hashes = [contents]
         for name in self.ids:
-            own = _hash(rows.select([name]))
+            id_hashes = _hash(rows.select([name]))
             # A row without an id is told by its content, which is no id.
-            hashes.append(np.where(rows[name].is_null(), ~contents, own))
+            hashes.append(np.where(rows[name].is_null(), ~contents, id_hashes))
         self._hashes.append(hashes)
 
     def find(self) -> list[Doubt]:
@@ -61,16 +61,16 @@ class RepeatFinder:
         batches = zip(*self._hashes, strict=True)
         contents, *ids = map(np.concatenate, batches)
         doubts, is_in_block = _find_blocks(contents)
-        whole = contents
+        row_hashes = contents
         for name, keys in zip(self.ids, ids, strict=True):
-            whole = whole * HASH_FACTOR ^ keys
+            row_hashes = row_hashes * HASH_FACTOR ^ keys
             rows, firsts = _find_equal(keys)
             is_other = contents[rows] != contents[firsts]
             is_other &= ~is_in_block[rows]
             doubts += _list_few(rows, firsts, is_other, len(keys), name)
-        rows, firsts = _find_equal(whole)
+        rows, firsts = _find_equal(row_hashes)
         is_single = ~is_in_block[rows]
-        return doubts + _list_few(rows, firsts, is_single, len(whole))
+        return doubts + _list_few(rows, firsts, is_single, len(row_hashes))
 
 
 def _hash(rows: pa.RecordBatch) -> Hashes:

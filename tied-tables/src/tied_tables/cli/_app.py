@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 from tied_tables._files import require_new
 from tied_tables._text import replace_controls
 from tied_tables._version import __version__
-from tied_tables.cli._messages import UsageError, be_quiet, report_errors, say
+from tied_tables.cli._messages import UsageError, be_quiet, print_message, report_errors
 from tied_tables.cli._options import option
 from tied_tables.cli._proposals import (
     MODEL_ENDINGS,
@@ -76,11 +76,7 @@ def command(example: str) -> Callable[[Callable[..., None]], Callable[..., None]
     """
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
-        parameters = list(_list_options(function))
-        has_output = any(each.name == "output" for each in parameters)
-        for each in _list_options(CommonOptions):
-            if has_output or each.name != "no_clobber":
-                parameters.append(each)
+        parameters = _list_command_options(function)
 
         @functools.wraps(function)
         def run(**options: Any) -> None:
@@ -90,28 +86,16 @@ def command(example: str) -> Callable[[Callable[..., None]], Callable[..., None]
                 _require_folder()
                 if "model" in options and "data" in options:
                     _sort_files(options, example)
-                output = str(options.get("output") or "")
-                if "*" in output:
-                    named = options.get("data") or options["model"]
-                    output = output.replace("*", _find_stem(str(named)))
-                    options["output"] = type(options["output"])(output)
-                written = [output, str(options.get("cells") or "")]
-                new = [path for path in written if path and common.no_clobber]
-                for path in new:
-                    if os.path.lexists(path):
-                        raise UsageError(
-                            f"{path!r} is there already; name another, or leave out "
-                            "--no-clobber."
-                        )
-                with require_new(*map(Path, new)):
+                _name_output(options)
+                new_paths = _require_absent(options) if common.no_clobber else []
+                with require_new(*new_paths):
                     fill_options(function, options)
 
         vars(run)["__signature__"] = inspect.Signature(parameters)
         run.__annotations__ = {each.name: each.annotation for each in parameters}
-        name = function.__name__
-        _examples[name] = example
+        _examples[function.__name__] = example
         add = app.command(
-            name,
+            function.__name__,
             cls=Command,
             short_help=str(function.__doc__).splitlines()[0],
             epilog=f"Example:  {example}",
@@ -119,6 +103,16 @@ def command(example: str) -> Callable[[Callable[..., None]], Callable[..., None]
         return add(run)
 
     return register
+
+
+def _list_command_options(function: Any) -> list[inspect.Parameter]:
+    """Return the options of a command, with the `CommonOptions` that suit it."""
+    parameters = list(_list_options(function))
+    has_output = any(each.name == "output" for each in parameters)
+    for parameter in _list_options(CommonOptions):
+        if has_output or parameter.name != "no_clobber":
+            parameters.append(parameter)
+    return parameters
 
 
 def _list_options(function: Any) -> Iterator[inspect.Parameter]:
@@ -167,6 +161,27 @@ def _sort_files(options: dict[str, Any], example: str) -> None:
     options["model"] = models[0] if models else None
 
 
+def _name_output(options: dict[str, Any]) -> None:
+    """Put the name of the table or the model in place of * in that of the output."""
+    output = str(options.get("output") or "")
+    if "*" in output:
+        source = str(options.get("data") or options["model"])
+        path = output.replace("*", _find_stem(source))
+        options["output"] = type(options["output"])(path)
+
+
+def _require_absent(options: Mapping[str, Any]) -> list[Path]:
+    """Return the files that a command writes; raise if one of them is there."""
+    names = [str(options.get(name) or "") for name in ("output", "cells")]
+    paths = [name for name in names if name]
+    for path in paths:
+        if os.path.lexists(path):
+            raise UsageError(
+                f"{path!r} is there already; name another, or leave out --no-clobber."
+            )
+    return list(map(Path, paths))
+
+
 def _require_folder() -> None:
     """Raise if the working folder is not there."""
     try:
@@ -193,14 +208,14 @@ def run(names: Collection[str]) -> int:
         if os.path.lexists(first):
             _print_uses(first)
         else:
-            say(propose_command(words, names))
+            print_message(propose_command(words, names))
         return 2
     try:
         return int(app(words, prog_name="tied-tables", standalone_mode=False) or 0)
     except _ParserError as error:
         what = propose_words(error, words, _examples.get(first, EXAMPLE))
         message = cast(Any, error).format_message().rstrip(".")
-        say(f"{message}; {what}.")
+        print_message(f"{message}; {what}.")
         return 2
 
 

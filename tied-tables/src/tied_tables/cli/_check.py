@@ -65,7 +65,7 @@ class Survey:
     warnings: list[str]
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the sample is all rows to train on."""
         return bool(self.sample.num_rows == self.training.n_rows)
 
@@ -152,7 +152,7 @@ def _print_survey(survey: Survey, has_categories: bool) -> None:
         print_line(f"warning: {warning.rstrip('.')}")
     n_sample = survey.sample.num_rows
     rows = format_quantity(source.n_rows, "row")
-    if not survey.whole:
+    if not survey.is_complete:
         rows += f", of which {n_sample:,} were looked at"
     if n_sample > ROWS_TO_COUNT:
         rows += f", {ROWS_TO_COUNT:,} of these for distinct numbers"
@@ -245,17 +245,17 @@ def learn(survey: Survey, seed: int, workers: Workers | None = None) -> Table:
     remark_notes(source.name, source.notes)
     remark(*survey.warnings)
     rows = Scan(source, columns)
-    if survey.whole:
+    if survey.is_complete:
         with show_stages("reading"):
             batches = rows.read(Doubts())
             return Table(survey, np.concatenate([numbers for _, numbers in batches]))
     with show_rows("sampling", rows) as shown_rows:
         n = survey.sample.num_rows
-        some, doubts = sample_table(workers or Here(), shown_rows, n, seed)
+        sample_rows, doubts = sample_table(workers or Here(), shown_rows, n, seed)
     # What the sample tells is among the warnings already: of rare categories, and of
     # values that are not of their kind.
     sample_names = {fact.name for fact in survey.facts if fact.misread}
     for name, text in describe_misread(doubts.misread).items():
         if name not in sample_names:
             remark(f"column {name!r} {text}.")
-    return Table(survey, some)
+    return Table(survey, sample_rows)

@@ -26,9 +26,9 @@ from tied_tables.cli._cluster import ClusterOptions
 from tied_tables.cli._messages import (
     INTERRUPT_CODE,
     UsageError,
+    print_message,
     remark,
     remark_warnings,
-    say,
 )
 from tied_tables.cli._model import Model
 from tied_tables.cli._options import (
@@ -147,7 +147,7 @@ def fit(
     next_line = {"next": join(["score", str(output), data])}
     print_result(json, facts, summarize(model) | next_line)
     if was_interrupted:
-        say(f"interrupted; {str(output)!r} is the best model so far.")
+        print_message(f"interrupted; {str(output)!r} is the best model so far.")
         raise typer.Exit(INTERRUPT_CODE)
 
 
@@ -208,10 +208,10 @@ def _train(
     After Ctrl-C it is the best so far; returns whether that was pressed.
     """
     widths: list[dict[str, float]] = []
-    some = settings["n_components"]
-    if isinstance(some, list):
+    component_counts = settings["n_components"]
+    if isinstance(component_counts, list):
         settings["n_components"], widths = _choose_components(
-            some, table, settings["random_state"]
+            component_counts, table, settings["random_state"]
         )
     with interrupts() as is_interrupted:
         contents = _train_and_write(table, settings, widths, output, start, effort)
@@ -240,7 +240,7 @@ def _train_and_write(
     parameters = Parameters(**settings)
     rows, test_rows = table.rows, None
     title, streamed, measured_on = "training", None, "all rows"
-    is_sample = not table.survey.whole
+    is_sample = not table.survey.is_complete
     if is_sample:
         n_test = max(2, int(len(rows) * VALIDATION_SHARE))
         rows, test_rows = rows[n_test:], rows[:n_test]

@@ -48,7 +48,7 @@ def is_quiet() -> bool:
     return _is_quiet
 
 
-def say(*messages: str) -> None:
+def print_message(*messages: str) -> None:
     """Print messages to the standard error, a line each."""
     for message in messages:
         line = name_options(hide_secrets(" ".join(message.split())))
@@ -70,7 +70,7 @@ def _name_option(setting: re.Match[str]) -> str:
 def remark(*messages: str) -> None:
     """Print messages once, unless the command is quiet."""
     if not _is_quiet:
-        say(*(message for message in messages if message not in _remarks))
+        print_message(*(message for message in messages if message not in _remarks))
         _remarks.update(messages)
 
 
@@ -96,7 +96,7 @@ def report_errors(debug: bool) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in LOST_OUTPUT:
             raise  # other writers turn it into a `WriteError`
         message, code = _explain(error)
-        say(message)
+        print_message(message)
         raise typer.Exit(code) from error
 
 

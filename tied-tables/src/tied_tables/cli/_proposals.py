@@ -18,9 +18,11 @@ LEAST_SIMILARITY = 0.8  # how like an option another word is that is proposed
 
 def propose_command(words: Sequence[str], names: Collection[str]) -> str:
     """Return the sentence for a first word that is no command."""
-    first, *others = words
+    first, *arguments = words
     near = get_close_matches(first, names, 1)
-    what = f"write {join([*near, *others])}" if near else "tied-tables --help lists all"
+    what = (
+        f"write {join([*near, *arguments])}" if near else "tied-tables --help lists all"
+    )
     return f"there is no command {first!r}; {what}."
 
 
@@ -31,8 +33,8 @@ def propose_words(error: Any, words: Sequence[str], example: str) -> str:
     error.possibilities = None  # else its message lists them, too
     if near := get_close_matches(wrong, possibilities, 1, LEAST_SIMILARITY):
         name = re.compile(f"^{re.escape(wrong)}(?=$|=)")
-        others = [name.sub(near[0], word) for word in words]
-        return f"write {join(others)}"
+        corrected_words = [name.sub(near[0], word) for word in words]
+        return f"write {join(corrected_words)}"
     if not wrong and not isinstance(error, typer.BadParameter):
         return describe_files(example)
     command = [word for word in words[:1] if not word.startswith("-")]

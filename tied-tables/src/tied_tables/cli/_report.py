@@ -14,7 +14,7 @@ from tied_tables._text import format_quantity, list_some
 from tied_tables.cli._app import command
 from tied_tables.cli._check import describe_repeats
 from tied_tables.cli._inputs import Inputs
-from tied_tables.cli._messages import UsageError, remark, say
+from tied_tables.cli._messages import UsageError, print_message, remark
 from tied_tables.cli._model import Model
 from tied_tables.cli._options import (
     DRIFT_CODE,
@@ -71,21 +71,21 @@ def report(
     require_libraries()
     model, rows = inputs.open()
     rows = replace(rows, reads="constant")
-    sample, whole, doubts = survey_rows(model, rows)
+    sample, all_rows, doubts = survey_rows(model, rows)
     warnings = describe_doubtful(rows, doubts)
     remark(*warnings)
     old, old_warnings = _read_old(model, against, inputs.options)
     warnings += old_warnings + describe_repeats(rows) + _list_warnings(model, rows)
     with show_stages("writing the page"):
         about = _describe_table(model, rows, sample, warnings, safe_csv)
-        page = _make_page(model, rows, sample, whole, old, doubts, about)
+        page = _make_page(model, rows, sample, all_rows, old, doubts, about)
         _write(page, output)
     drifted = page.name_drifts()
-    facts = _describe_rows(sample, whole, about) | {"drifted": drifted}
-    text = f"reported on {format_quantity(whole.n_rows, 'row')} to {output}"
+    facts = _describe_rows(sample, all_rows, about) | {"drifted": drifted}
+    text = f"reported on {format_quantity(all_rows.n_rows, 'row')} to {output}"
     print_result(json, {"output": output} | facts, text)
     if fail_on_drift and drifted:
-        say(f"{inputs.data!r} has drifted: {list_some(drifted)}.")
+        print_message(f"{inputs.data!r} has drifted: {list_some(drifted)}.")
         raise typer.Exit(DRIFT_CODE)
 
 
@@ -94,15 +94,15 @@ def _write(page: Report, output: Path) -> None:
         part.write_text(page.to_html(), encoding="utf-8")
 
 
-def _describe_rows(sample: Sample, whole: Whole, about: About) -> dict[str, Any]:
+def _describe_rows(sample: Sample, all_rows: Whole, about: About) -> dict[str, Any]:
     """Return the numbers that --json prints of the rows."""
     return {
-        "rows": whole.n_rows,
+        "rows": all_rows.n_rows,
         "shown": len(sample.numbers),
-        "error": whole.mean_error,
+        "error": all_rows.mean_error,
         "pca_error": about.pca_error,
-        "kept": whole.kept,
-        "standing_out": whole.n_outstanding,
+        "kept": all_rows.kept,
+        "standing_out": all_rows.n_outstanding,
     }
 
 
@@ -110,7 +110,7 @@ def _make_page(
     model: Model,
     rows: Scan,
     sample: Sample,
-    whole: Whole,
+    all_rows: Whole,
     old: Old | None,
     doubts: Doubts,
     about: About,
@@ -120,7 +120,7 @@ def _make_page(
     shown = Rows.compute(
         model.fitted_value,
         sample.numbers,
-        outlier_scores=whole.scores[sample.places],
+        outlier_scores=all_rows.scores[sample.places],
         ids=sample.ids,
         labels=sample.labels,
         label_name=rows.label or "label",
@@ -128,7 +128,7 @@ def _make_page(
     )
     columns = rows.columns.used
     changes = _list_changes(rows, doubts)
-    return Report(model.fitted_value, shown, columns, whole, old, changes, about)
+    return Report(model.fitted_value, shown, columns, all_rows, old, changes, about)
 
 
 def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts]:
@@ -137,12 +137,12 @@ def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts]:
 
     from tied_tables.report import Whole
 
-    whole = Whole(model.fitted_value)
-    sample, doubts = take(rows, doing="scoring", use=whole.add)
-    if len(sample.places) < whole.n_rows:
-        worst = np.argsort(-whole.scores, kind="stable")[:N_WORST]
+    all_rows = Whole(model.fitted_value)
+    sample, doubts = take(rows, doing="scoring", use=all_rows.add)
+    if len(sample.places) < all_rows.n_rows:
+        worst = np.argsort(-all_rows.scores, kind="stable")[:N_WORST]
         sample, _ = take(rows, np.union1d(sample.places, worst), "drawing")
-    return sample, whole, doubts
+    return sample, all_rows, doubts
 
 
 def _list_changes(rows: Scan, doubts: Doubts) -> list[Drift]:

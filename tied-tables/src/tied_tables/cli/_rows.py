@@ -57,12 +57,12 @@ def open_rows(
     from tied_tables.rows import Scan
 
     known = model.columns or Columns(())
-    text = known.text + ([] if id is None else [id])
+    text_columns = known.text + ([] if id is None else [id])
     kinds = source.kinds if source is not None else {}
-    names = kinds if as_text else text
+    names = kinds if as_text else text_columns
     is_text = all(kinds.get(name) == Kind.text for name in names)
     if source is None or not is_text:
-        source = options.open(data, None if as_text else text, known.names)
+        source = options.open(data, None if as_text else text_columns, known.names)
     noted: list[str] = model.find_note(
         [], "table", "notes"
     )  # which the fit has printed
@@ -151,9 +151,9 @@ def take(
                 use(batch.numbers)
             last = first + len(batch.numbers)
             begin, end = np.searchsorted(places, [first, last])
-            here = places[begin:end] - first
-            numbers.append(batch.numbers[here])
-            cells.append(batch.rows.take(here))
+            batch_places = places[begin:end] - first
+            numbers.append(batch.numbers[batch_places])
+            cells.append(batch.rows.take(batch_places))
             first = last
     chosen, ids, labels = pa.concat_batches(cells), None, None
     if rows.id is not None:

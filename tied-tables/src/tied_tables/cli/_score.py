@@ -16,7 +16,7 @@ from tied_tables.cli._app import command
 from tied_tables.cli._apply import Task, write_rows
 from tied_tables.cli._cluster import ClusterOptions
 from tied_tables.cli._inputs import Inputs
-from tied_tables.cli._messages import UsageError, remark, say
+from tied_tables.cli._messages import UsageError, print_message, remark
 from tied_tables.cli._options import (
     DRIFT_CODE,
     FailOnDrift,
@@ -121,14 +121,16 @@ class Alarm:
         n_reached = int((np.float32(sizes) >= np.float32(self.least)).sum())
         return {"reached": n_reached, "drifted": fitted.has_drifted(scores)}
 
-    def ring(self, data: str, facts: Mapping[str, Any]) -> None:
+    def exit_if_triggered(self, data: str, facts: Mapping[str, Any]) -> None:
         """End the command if rows reach the threshold, or have drifted."""
         if facts.get("reached"):
             n_reached = format_quantity(facts["reached"], "row")
-            say(f"{n_reached} reached the threshold of {self.threshold}.")
+            print_message(f"{n_reached} reached the threshold of {self.threshold}.")
             raise typer.Exit(ALARM_CODE)
         if self.fail_on_drift and facts["drifted"]:
-            say(f"{data!r} has drifted: far more rows are odd than were in training.")
+            print_message(
+                f"{data!r} has drifted: far more rows are odd than were in training."
+            )
             raise typer.Exit(DRIFT_CODE)
 
 
@@ -170,7 +172,7 @@ def score(
         else:
             scores = oddest.all_scores
             _write(task, [oddest.table], scores, fitted, facts, alarm.threshold)
-    alarm.ring(inputs.data, facts)
+    alarm.exit_if_triggered(inputs.data, facts)
 
 
 def _require_consistent(

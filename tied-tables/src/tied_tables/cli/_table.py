@@ -152,7 +152,7 @@ class ColumnOptions:
             dates=self.dates,
             na=self.na or (),
             determinants=rules.determinants,
-            begin=next(source.batches(FIRST_ROWS)),
+            first_rows=next(source.batches(FIRST_ROWS)),
         )
 
     def find_choices(self) -> list[str]:
@@ -226,16 +226,16 @@ def describe_doubtful(rows: Scan, doubts: Doubts) -> list[str]:
             in_training = left_out.get(column, "another")
             what = f"beside what it was in training, {in_training}, which are kept"
         values = f"{format_quantity(times, 'value')} {what}"
-        some = doubts.unseen.describe(column)
-        sentences.append(f"column {column!r} holds {values}: {some}.")
+        examples = doubts.unseen.describe(column)
+        sentences.append(f"column {column!r} holds {values}: {examples}.")
     for column in doubts.empty:
         sentences.append(f"column {column!r} has no value in any row, and is imputed.")
     for column, times in doubts.misspelt.counts.items():
         values = format_quantity(times, "value")
-        some = doubts.misspelt.describe(column)
+        examples = doubts.misspelt.describe(column)
         sentences.append(
             f"column {column!r} holds {values} that may be misspelt, read as the"
-            f" category that is meant: {some}."
+            f" category that is meant: {examples}."
         )
     kept = ", and not as a gap to fill" if rows.reads == "stored" else ""
     for column, text in describe_misread(doubts.misread, kept).items():

@@ -38,11 +38,11 @@ def wrap(text: str, width: int, indent: str = "") -> list[str]:
     if measure(text) <= width:
         return [text]
     lines, line = [], ""
-    for unit in UNBROKEN.findall(text):
-        longer = f"{line} {unit}" if line.strip() else f"{line}{unit}"
+    for phrase in UNBROKEN.findall(text):
+        longer = f"{line} {phrase}" if line.strip() else f"{line}{phrase}"
         if line.strip() and measure(longer) > width:
             lines.append(line)
-            longer = f"{indent}{unit}"
+            longer = f"{indent}{phrase}"
         line = longer
     return [*lines, line]
 
@@ -79,8 +79,8 @@ def lay_out(
     *columns, _ = zip(*cells, strict=True)
     *headed, _ = zip(*filter(None, [header, *cells]), strict=True)
     widths = [max(map(measure, column)) for column in headed]
-    others = sum(widths[1:]) + len(GAP) * len(widths)
-    widths[0] = min(widths[0], max(NARROWEST, min(width - others, width // 3)))
+    other_widths = sum(widths[1:]) + len(GAP) * len(widths)
+    widths[0] = min(widths[0], max(NARROWEST, min(width - other_widths, width // 3)))
     are_numbers = [all(map(NUMERIC_CELL.fullmatch, column)) for column in columns]
     lines = []
     if header:

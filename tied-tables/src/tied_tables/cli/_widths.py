@@ -28,10 +28,10 @@ def parse_widths(text: str) -> list[int] | None:
         ends = WIDTHS.fullmatch(part.strip())
         if ends is None:
             return None
-        some = range(int(ends[1]), int(ends[2] or ends[1]) + 1)
-        if not some:
+        width_range = range(int(ends[1]), int(ends[2] or ends[1]) + 1)
+        if not width_range:
             return None
-        widths.update(some)
+        widths.update(width_range)
     return sorted(widths) if len(widths) <= MOST_WIDTHS else None
 
 

@@ -18,8 +18,8 @@ def to_integers(numbers: Array, dtype: pa.DataType) -> pa.Array:
     limits = np.iinfo(dtype.to_pandas_dtype())
     high = np.nextafter(float(limits.max), 0)  # a double that does not round beyond
     within = np.clip(numbers.astype(np.float64), float(limits.min), high)
-    whole = pa.array(np.rint(within), from_pandas=True)
-    return whole.cast(dtype, safe=False)
+    rounded = pa.array(np.rint(within), from_pandas=True)
+    return rounded.cast(dtype, safe=False)
 
 
 def to_text(values: pa.Array) -> pa.Array:

@@ -190,8 +190,8 @@ class Column:
         waves = encode_cycles(numbers, self.cycles)
         columns = [self.wrap(numbers - self.origin), *waves]
         if self.since:
-            begin = days.get(self.since, np.nan)
-            columns.append(self.wrap(numbers - begin, EARLIEST))
+            previous_days = days.get(self.since, np.nan)
+            columns.append(self.wrap(numbers - previous_days, EARLIEST))
         return Encoded(np.column_stack(columns))
 
     @property

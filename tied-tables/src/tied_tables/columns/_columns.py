@@ -509,13 +509,13 @@ class Columns:
         self,
         numbers: ArrayLike,
         like: Any,
-        given: pa.RecordBatch | None = None,
+        original_rows: pa.RecordBatch | None = None,
     ) -> Any:
         """Decode numbers to the frame that was learned from, or one like `like`.
 
-        `given` are the rows that they stand for, as `decode` takes them.
+        `original_rows` are those that they stand for, as `decode` takes them.
         """
-        rows = self.decode(numbers, named=True, rows=given)
+        rows = self.decode(numbers, named=True, rows=original_rows)
         if self.frame is not None:
             return self.frame.join(rows, like)
         return wrap(find_library(like), pa.table(rows), rows.column_names, like)

@@ -54,9 +54,9 @@ class Durations(Form, frozen=True, tag="durations"):
 
     def _write_text(self, seconds: float) -> str:
         rounded = round(seconds, self.places)
-        minutes, rest = divmod(rounded, 60)
+        minutes, remaining_seconds = divmod(rounded, 60)
         width = len("00.") + self.places if self.places else len("00")
-        end = f"{rest:0{width}.{self.places}f}"
+        end = f"{remaining_seconds:0{width}.{self.places}f}"
         if not self.hours:
             return f"{minutes:.0f}:{end}"
         hours, minutes = divmod(minutes, 60)

@@ -36,7 +36,7 @@ class ColumnChoice:
             make too many numbers, it is not used beside one of these. Defaults to none.
         most_categories: the most categories of a column that have a number of their
             own. Defaults to all that are not rare.
-        begin: the first rows, in the table's order: if they are given, names and order
+        first_rows: those in the table's order: if they are given, names and order
             tell which whole numbers are row numbers, ids or categories. By default,
             types do.
     """
@@ -52,11 +52,11 @@ class ColumnChoice:
     numeric: Collection[str] = ()
     determinants: Mapping[str, Sequence[str]] = field(default_factory=dict)
     most_categories: int | None = None
-    begin: pa.RecordBatch | None = None
+    first_rows: pa.RecordBatch | None = None
 
     def by_name(self, name: str) -> bool:
         """Whether the name of a column tells what its whole numbers are."""
-        return self.begin is not None and name not in self.numeric
+        return self.first_rows is not None and name not in self.numeric
 
     @property
     def day_first(self) -> bool | None:

@@ -103,7 +103,7 @@ def trim_names(names: Sequence[str]) -> list[str]:
 
 def make_distinct(names: Sequence[str]) -> list[str]:
     """Return names that differ: a, "", a, a_2 become a, column2, a_3, a_2."""
-    given = set(names)
+    all_names = set(names)
     distinct: dict[str, None] = {}
     numbers: dict[str, int] = {}  # the last number that a name was given
     for index, name in enumerate(names):
@@ -111,7 +111,7 @@ def make_distinct(names: Sequence[str]) -> list[str]:
         number = numbers.get(name, 1)
         candidate = name
         # A name with a number must not be one that another column has been given.
-        while candidate in distinct or (number > 1 and candidate in given):
+        while candidate in distinct or (number > 1 and candidate in all_names):
             number += 1
             candidate = f"{name}_{number}"
         distinct[candidate] = None

@@ -34,10 +34,10 @@ def decide_columns(sample: pa.RecordBatch, choice: ColumnChoice) -> list[Fact]:
     arrays = [drop_marks(values, choice.na) for values in sample.columns]
     sample = pa.record_batch(arrays, names=names)
     meanings = {}
-    if choice.begin is not None:
+    if choice.first_rows is not None:
         for name in names:
-            begin = choice.begin[name]
-            meanings[name] = find_meaning(name, sample[name], begin)
+            first_rows = choice.first_rows[name]
+            meanings[name] = find_meaning(name, sample[name], first_rows)
     reasons = _find_reasons(names, meanings, choice)
     by_name = [name for name in names if meanings.get(name) == CATEGORIES]
     categorical = {*choice.categorical, *by_name}
@@ -108,7 +108,7 @@ def _decide(name: str, values: pa.Array, choice: ColumnChoice) -> Fact:
     if name in choice.categorical and kind in (*NUMERIC_KINDS, Kind.text):
         if kind is Kind.number:
             _require_whole(name, to_floats(values))
-        by_type = choice.begin is None
+        by_type = choice.first_rows is None
         words = Column(name, Kind.text, whole=kind in NUMERIC_KINDS, exact=by_type)
         return decide_categories(values, words, "names", choice.most_categories)
     if kind is Kind.text:

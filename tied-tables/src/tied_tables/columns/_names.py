@@ -19,7 +19,7 @@ MANY_DIGITS = 10**8  # numbers from here on may be names
 WORD_OF_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
-class Rule(NamedTuple):
+class NameRule(NamedTuple):
     """What the last word of a column's name tells of its whole numbers.
 
     `words` are its patterns. The numbers are categories if each is in `n_rows` or more
@@ -39,7 +39,7 @@ NOT_IDS = (
     "(?:[a-z]*(?:ac|cov|dro|flu|gr|k|lip|liqu|pa|ro|sol)"
     "|l?w|[abdhlmt]|hum|hybr|ra|rap|sa|val|vo)id"
 )
-OF_IDS = Rule(
+OF_IDS = NameRule(
     "account acct asin barcode cpf cusip ean fax gtin gvkey household ids identifier"
     " idcase idno idnr idnum imei isbn isin issn key mrn npi participant patient patnr"
     " permno person phone pidp respondent seqn serial siren siret sku ssn subj subject"
@@ -48,7 +48,7 @@ OF_IDS = Rule(
     share=1.0,
     n_rows=5,
 )
-OF_KINDS = Rule(
+OF_KINDS = NameRule(
     "batch block brand breed category cell cent(?:er|re) class clinic cluster"
     " [a-z]*code colou?r country county [a-z]*countyfp department dept distcod district"
     " ethnic ethnicity farm [a-z]*fips? firm gender genotype group herd hospital icd"
@@ -61,7 +61,7 @@ OF_KINDS = Rule(
     n_rows=1.25,
 )
 # Behind another word; they may also be quantities.
-OF_NUMBERS = Rule(
+OF_NUMBERS = NameRule(
     "[a-z]+_?(?:nr|num|number) [a-z]+_?no",
     most=2**62,
     share=1.0,
@@ -81,7 +81,7 @@ GROWING = (  # what may grow by one from row to row, and is a quantity
 )
 
 
-def find_meaning(name: str, values: pa.Array, begin: pa.Array) -> str | None:
+def find_meaning(name: str, values: pa.Array, first_values: pa.Array) -> str | None:
     """What the numbers of a column are, or None if they are quantities.
 
     Row numbers count from 0 or 1 in the first rows of a table, or are all different
@@ -93,7 +93,7 @@ def find_meaning(name: str, values: pa.Array, begin: pa.Array) -> str | None:
     present = values.drop_null()
     if ROW_NAME.fullmatch(name) and len(present.unique()) == len(values):
         return ROW_NUMBERS
-    if not has_word(name, GROWING) and _counts_rows(begin):
+    if not has_word(name, GROWING) and _counts_rows(first_values):
         return ROW_NUMBERS
     return _judge_name(name, present)
 
@@ -136,7 +136,7 @@ def find_doubt(name: str, numbers: Array) -> Remark | None:
     return Remark(Topic.maybe_names) if is_doubtful else None
 
 
-def _find_rule(name: str) -> Rule | None:
+def _find_rule(name: str) -> NameRule | None:
     """The rule for the last word of a name."""
     words = "_".join(_split(name))
     for rule in (OF_IDS, OF_KINDS, OF_NUMBERS):

@@ -93,11 +93,11 @@ def _learn(column: Column, values: pa.Array, present: Array) -> Column:
     double = _needs_double(present)
     if not double:
         present = present.astype(np.float32)
-    whole = False
+    is_integral = False
     if column.kind is Kind.number and types.is_primitive(values.type):
-        whole = np.array_equal(present, np.rint(present))
+        is_integral = np.array_equal(present, np.rint(present))
     step = find_step(np.unique(present[:ROWS_TO_COUNT]))
-    return replace(column, double=double, whole=whole, step=step)
+    return replace(column, double=double, whole=is_integral, step=step)
 
 
 def _learn_times(column: Column, present: Array) -> Column:

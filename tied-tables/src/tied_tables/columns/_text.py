@@ -120,7 +120,7 @@ def _find_meaning(
 
     `column` is what the amounts among its cells read as, if anything.
     """
-    if choice.begin is None or not choice.by_name(name):
+    if choice.first_rows is None or not choice.by_name(name):
         return None
     if column is None:
         are_different = len(cells.unique()) > max(2, ALL_DIFFERENT * len(cells))
@@ -129,7 +129,7 @@ def _find_meaning(
     numbers = numbers[~np.isnan(numbers)]
     if column.kind is not Kind.integer or len(numbers) < FEWEST_READ * len(amounts):
         return None
-    begin = column.text_form.parse(column.clean(choice.begin[name]))
+    begin = column.text_form.parse(column.clean(choice.first_rows[name]))
     meaning = find_meaning(name, pa.array(numbers), pa.array(begin))
     is_chosen = name in (choice.columns or ())
     return meaning if meaning == CATEGORIES or not is_chosen else None

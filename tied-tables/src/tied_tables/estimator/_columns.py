@@ -129,7 +129,7 @@ def _find_columns(
             return [str(name) for name in np.array(names)[chosen]]
     elif set(chosen.tolist()) <= set(given):
         pairs = zip(given, names, strict=True)
-        return [name for own, name in pairs if own in chosen]
+        return [name for given_name, name in pairs if given_name in chosen]
     raise ValueError(
         f"categorical_features={features!r} are neither names nor places of the"
         f" {len(names)} columns of X, nor a mask of as many; give one of these, or"

@@ -141,9 +141,9 @@ class RowMethods(
             they are. A column that was the same as another one is left out.
         """
         state = copy(self)
-        given = to_arrow(state._columns, X)
-        rows = validate_rows(state, given)
-        return _wrap_rows(state, state._model.reconstruct(rows), X, given)
+        arrow_rows = to_arrow(state._columns, X)
+        rows = validate_rows(state, arrow_rows)
+        return _wrap_rows(state, state._model.reconstruct(rows), X, arrow_rows)
 
     def reconstruct_proba(self, X: Any) -> Any:
         """How likely the reconstruction makes every category, and every boolean.
@@ -201,14 +201,14 @@ class RowMethods(
         X = fill_masked(X)
         # A value of a frame must not be rounded beyond those of training.
         columns = state._columns
-        given = to_arrow(columns, X)
-        rows = to_dense(validate_rows(state, given, double=True))
+        arrow_rows = to_arrow(columns, X)
+        rows = to_dense(validate_rows(state, arrow_rows, double=True))
         filled = state._model.impute(rows)
         if columns is None and not is_frame(X):
             return filled
         from tied_tables.columns import Columns, Frame, FrameSchema
 
-        frame = Frame.read(given)
+        frame = Frame.read(arrow_rows)
         if columns is None:
             columns = Columns.of_numbers(frame.batch.column_names)
         gaps = columns.find_gaps(frame.rows)
@@ -321,8 +321,8 @@ class RowMethods(
             'x2 60'
         """
         state = copy(self)
-        given = to_arrow(state._columns, X)
-        numbers = to_dense(validate_rows(state, given))
+        arrow_rows = to_arrow(state._columns, X)
+        numbers = to_dense(validate_rows(state, arrow_rows))
         model = state._model
         found = model.explain(numbers)
         columns = state._columns
@@ -336,7 +336,7 @@ class RowMethods(
             found.ratios,
             scores,
             model.find_rarity(scores),
-            _describe=partial(describe_rows, model, names, given, numbers, found),
+            _describe=partial(describe_rows, model, names, arrow_rows, numbers, found),
             _given=X,
         )
 
@@ -376,7 +376,9 @@ class RowMethods(
         return tags
 
 
-def _wrap_rows(estimator: BaseEstimator, rows: Array, X: Any, given: Any = None) -> Any:
+def _wrap_rows(
+    estimator: BaseEstimator, rows: Array, X: Any, arrow_rows: Any = None
+) -> Any:
     """Rows with the names of the features, and the index of the frame of `X`.
 
     Columns of any kind become a frame again. scikit-learn itself wraps only what
@@ -384,11 +386,11 @@ def _wrap_rows(estimator: BaseEstimator, rows: Array, X: Any, given: Any = None)
     """
     columns = estimator._columns
     if columns is not None and (columns.frame is not None or is_frame(X)):
-        if given is None or not is_frame(X):
+        if arrow_rows is None or not is_frame(X):
             return columns.join(rows, X)
         from tied_tables.estimator._columns import find_differences
 
-        return columns.join(rows, X, find_differences(columns, given))
+        return columns.join(rows, X, find_differences(columns, arrow_rows))
     container = _get_output_config("transform", estimator)["dense"]
     if container == "default":
         return rows

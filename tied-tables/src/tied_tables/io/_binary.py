@@ -182,11 +182,11 @@ def _read_npy(name: str, size: int, request: Request) -> Batches:
     for piece in request.pieces:
         with report_read_errors(name, _explain):
             # A new map each time lets go of the memory of the rows read before.
-            whole = npy.open_memmap(name, mode="r")
+            stored = npy.open_memmap(name, mode="r")
             begin = piece * size
-            rows = whole[begin : begin + size]
+            rows = stored[begin : begin + size]
             columns = rows.T[places].astype(_to_native(rows.dtype), order="C")
-            del whole, rows
+            del stored, rows
         arrays = [pa.array(column) for column in columns]
         yield pa.record_batch(arrays, names=request.names)
 

@@ -149,7 +149,7 @@ class _CsvFile:
     def _parse(self, schema: pa.Schema) -> Batches:
         """Read some columns of the file, which have these types."""
         with self._report_errors():
-            yield from self._open(schema)
+            yield from self._read_columns(schema)
 
     def _split(self) -> Iterator[tuple[str, list[str] | None]]:
         """Yield the parts of the text, and the cells of each that is a row."""
@@ -247,19 +247,21 @@ class _CsvFile:
         """
         text = self.options.text
         known = self._names if text is None else set(self._names).intersection(text)
-        found = TextTypes(self._names, known, self.options.decimal, self._find_decimal)
-        self._spill.write(self._convert(found), copies)
-        if found.is_lossy:
-            self._spill.write(self._parse(found.schema), copies)
-        return found.schema, found.n_rows, found.decimal
+        text_types = TextTypes(
+            self._names, known, self.options.decimal, self._find_decimal
+        )
+        self._spill.write(self._convert(text_types), copies)
+        if text_types.is_lossy:
+            self._spill.write(self._parse(text_types.schema), copies)
+        return text_types.schema, text_types.n_rows, text_types.decimal
 
-    def _convert(self, found: TextTypes) -> Batches:
+    def _convert(self, text_types: TextTypes) -> Batches:
         """Yield the rows in the types that are found up to there."""
         as_text = pa.schema([(name, pa.string()) for name in self._names])
         holds_rows = False
         with self._report_errors():
-            for batch in self._open(as_text):
-                converted = found.convert(batch)
+            for batch in self._read_columns(as_text):
+                converted = text_types.convert(batch)
                 for field in converted.schema:
                     if types.is_string(field.type) and not holds_rows:
                         holds_rows = self._look_for_rows(field.name, batch[field.name])
@@ -307,7 +309,7 @@ class _CsvFile:
         )
         return ","
 
-    def _open(self, schema: pa.Schema) -> Batches:
+    def _read_columns(self, schema: pa.Schema) -> Batches:
         """Read some columns of the file, which have these types."""
         path, encoding = self.name, self.encoding.replace("utf-8", "utf8")
         has_comments = bool(self.options.comment)
@@ -329,7 +331,7 @@ class _CsvFile:
                     delimiter=self._delimiter,
                     newlines_in_values=True,
                     ignore_empty_lines=self._has_several or has_comments,
-                    invalid_row_handler=self._refuse,
+                    invalid_row_handler=self._record_ragged_row,
                 ),
                 arrow.ConvertOptions(
                     column_types=schema,
@@ -364,7 +366,7 @@ class _CsvFile:
                     in_quotes = not in_quotes
                 yield line
 
-    def _refuse(self, row: arrow.InvalidRow) -> str:
+    def _record_ragged_row(self, row: arrow.InvalidRow) -> str:
         self.ragged_row = row
         return "error"
 

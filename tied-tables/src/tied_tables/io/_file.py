@@ -277,7 +277,7 @@ def choose_files(path: str, files: Iterable[str], format: str | None) -> list[st
             f"{path!r} holds no file with one of the endings {SHOWN_ENDINGS}; name"
             " another."
         )
-    examples = {own: file for file, own in reversed(chosen.items())}
+    examples = {dtype_of_file: file for file, dtype_of_file in reversed(chosen.items())}
     if len(examples) > 1:
         two = quote(sorted(examples.values())[:2])
         raise TableError(

@@ -142,10 +142,10 @@ def _trim_names(file: TableFile) -> TableFile:
     The names are those of the same table as CSV.
     """
     with report_read_errors(file.name):
-        own_names = file.schema.names
-    names = trim_names(own_names)
-    pairs = zip(names, own_names, strict=True)
-    stored = {name: own for name, own in pairs if name != own}
+        stored_names = file.schema.names
+    names = trim_names(stored_names)
+    pairs = zip(names, stored_names, strict=True)
+    stored = {name: stored_name for name, stored_name in pairs if name != stored_name}
     if not stored:
         return file
     fields = [
@@ -164,10 +164,12 @@ def _read_stored(
     file: TableFile, stored: Mapping[str, str], request: Request
 ) -> Batches:
     """Read a file by the names of its columns without blanks at their ends."""
-    names = {own: name for name, own in stored.items()}
-    own_names = [stored.get(name, name) for name in request.names]
-    for batch in file.read(replace(request, names=own_names)):
-        trimmed = [names.get(own, own) for own in batch.schema.names]
+    names = {stored_name: name for name, stored_name in stored.items()}
+    stored_names = [stored.get(name, name) for name in request.names]
+    for batch in file.read(replace(request, names=stored_names)):
+        trimmed = [
+            names.get(stored_name, stored_name) for stored_name in batch.schema.names
+        ]
         yield rename_rows(batch, trimmed)
 
 
@@ -241,20 +243,20 @@ def _add_partitions(files: Sequence[TableFile], root: str) -> list[TableFile]:
     """Return files with the columns that the folders below a root name."""
     keys: list[dict[str, str | None]] = []
     for file in files:
-        own = {}
+        file_keys = {}
         for folder in Path(file.name).relative_to(root).parts[:-1]:
             name, is_named, value = unquote(folder).partition("=")
             if is_named:
-                own[name] = None if value == HIVE_NULL else value.strip()
-        keys.append(own)
-    whole = list(files)
+                file_keys[name] = None if value == HIVE_NULL else value.strip()
+        keys.append(file_keys)
+    extended = list(files)
     for name in keys[0]:
-        texts = pa.array([own.get(name) for own in keys], pa.string())
+        texts = pa.array([file_keys.get(name) for file_keys in keys], pa.string())
         is_empty = texts.null_count == len(texts)
         values = texts if is_empty else texts.cast(find_type(texts))
-        pairs = zip(whole, values, strict=True)
-        whole = [_add_column(file, name, value) for file, value in pairs]
-    return whole
+        pairs = zip(extended, values, strict=True)
+        extended = [_add_column(file, name, value) for file, value in pairs]
+    return extended
 
 
 def _add_absent(file: TableFile, names: Collection[str]) -> TableFile:

@@ -34,19 +34,19 @@ def patch_text(
 def replace_members(text: str, new: Cells) -> str:
     """Return the text of a JSON object with new members, added where it lacks them."""
     write = partial(json.dumps, ensure_ascii=text.isascii())
-    rest = dict(new)
+    remaining = dict(new)
     begin = end = text.index("{") + 1
     parts = [text[:begin]]
     comma = ""
     while member := MEMBER.match(text, end):
         _, end = decode(text, member.end())
         name = json.loads(member[1])
-        if name in rest:
-            parts += [text[begin : member.end()], write(rest.pop(name))]
+        if name in remaining:
+            parts += [text[begin : member.end()], write(remaining.pop(name))]
             begin = end
         comma = ", "
     parts.append(text[begin:end])
-    for name, value in rest.items():
+    for name, value in remaining.items():
         parts.append(f"{comma}{write(name)}: {write(value)}")
         comma = ", "
     return "".join(parts) + text[end:]

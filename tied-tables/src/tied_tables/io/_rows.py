@@ -51,15 +51,17 @@ def open_rows(
     dtypes: dict[str, pa.DataType] = {}
     n_rows = 0
     with report_read_errors(name):
-        for some in _group(get_rows()):
-            n_rows += len(some)
+        for batch in _group(get_rows()):
+            n_rows += len(batch)
             columns: dict[str, list[Any]] = {}
-            for row in some:
+            for row in batch:
                 for column, value in row.items():
                     columns.setdefault(column, []).append(value)
             for column, values in columns.items():
-                before = dtypes.get(column, pa.null())
-                dtypes[column] = merge_types(before, _find_type(values)) or pa.string()
+                known_dtype = dtypes.get(column, pa.null())
+                dtypes[column] = (
+                    merge_types(known_dtype, _find_type(values)) or pa.string()
+                )
             check_width(name, len(dtypes), options)
         schema = pa.schema(dtypes)
     read = partial(_read, name, get_rows, schema)
@@ -87,26 +89,26 @@ def _read(
 ) -> Batches:
     schema = pa.schema([schema.field(column) for column in request.names])
     with report_read_errors(name):
-        for some in _group(get_rows()):
+        for batch in _group(get_rows()):
             arrays = []
             for field in schema:
-                values = [_convert(row.get(field.name), field.type) for row in some]
+                values = [_convert(row.get(field.name), field.type) for row in batch]
                 arrays.append(pa.array(values, field.type))
             yield pa.record_batch(arrays, schema=schema)
 
 
 def _group(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """Yield some rows at a time, fewer where they take many bytes."""
-    some = []
+    batch = []
     n_bytes = 0
     for row in rows:
-        some.append(row)
+        batch.append(row)
         n_bytes += sum(map(sys.getsizeof, row.values()))
-        if len(some) == ROWS or n_bytes > BATCH_BYTES:
-            yield some
-            some, n_bytes = [], 0
-    if some:
-        yield some
+        if len(batch) == ROWS or n_bytes > BATCH_BYTES:
+            yield batch
+            batch, n_bytes = [], 0
+    if batch:
+        yield batch
 
 
 def _convert(value: Any, dtype: pa.DataType) -> Any:
@@ -144,7 +146,7 @@ def _parse_objects(name: str) -> Iterator[tuple[str, Row | None]]:
         text, line = file.read(JSON_CHARACTERS), 1
         is_array = text.lstrip("\ufeff \t\r\n").startswith("[")
         place = text.find("[") + 1 if is_array else 0
-        before = text[:place]
+        known_dtype = text[:place]
         while True:
             between = next(BETWEEN.finditer(text, place))  # maybe nothing
             begin = between.end()
@@ -153,11 +155,11 @@ def _parse_objects(name: str) -> Iterator[tuple[str, Row | None]]:
                 row, end = decode(text, begin)
             except ValueError as error:
                 reason = str(error).partition(": line")[0]
-            before += text[place:begin]
+            known_dtype += text[place:begin]
             if isinstance(row, dict):
                 values = {key: _flatten(value) for key, value in row.items()}
-                yield before + text[begin:end], values
-                before, place = "", end
+                yield known_dtype + text[begin:end], values
+                known_dtype, place = "", end
                 continue
             line += text.count("\n", 0, begin)
             text, place = text[begin:], 0
@@ -167,7 +169,7 @@ def _parse_objects(name: str) -> Iterator[tuple[str, Row | None]]:
                 text += more
                 continue
             elif text.rstrip() == "]" * is_array:
-                yield before + text, None
+                yield known_dtype + text, None
                 return
             raise TableError(
                 f"{name!r} has no JSON object in line {line}: {reason}; write each row"

@@ -93,10 +93,10 @@ class Source:
         There is none for several files, for columns that the file lacks, and for an
         output of another format.
         """
-        first, *others = self.files
+        first, *other_files = self.files
         format = find_format(output) or "csv"  # of the standard output
         is_copy = format == find_format(first.path) and not first.constants
-        return first.patch if is_copy and not others else None
+        return first.patch if is_copy and not other_files else None
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -143,8 +143,8 @@ class Source:
             raise TableError(f"{self.name!r} has no column {quote(absent)}.")
         usual = max(SMALLEST_BATCH, BATCH_CELLS // max(1, len(names)))
         size = n_rows or min(usual, LARGEST_BATCH, most_rows)
-        first, *others = self.files
-        schema = first.schema if as_stored and not others else self.schema
+        first, *other_files = self.files
+        schema = first.schema if as_stored and not other_files else self.schema
         yield from resize_batches(_read(self.pieces, names, schema), size)
 
     def sample(self, n: int, *, seed: int) -> pa.RecordBatch:
@@ -176,22 +176,22 @@ class Source:
                 n_bytes += parts[-1].nbytes
         if not parts:
             return self.schema.empty_table().to_batches()[0]
-        whole = _concatenate(parts)
-        return whole.take(random.permutation(whole.num_rows))
+        joined = _concatenate(parts)
+        return joined.take(random.permutation(joined.num_rows))
 
     def head(self, n_rows: int) -> "Source":
         """Return the first rows; they are there as long as the whole table is."""
         pieces = []
         for piece in self.pieces:
-            n_own = min(piece.n_rows, n_rows)
-            n_rows -= n_own
-            if 0 < n_own < piece.n_rows:
+            n_kept = min(piece.n_rows, n_rows)
+            n_rows -= n_kept
+            if 0 < n_kept < piece.n_rows:
                 file = piece.file
                 rows = list(file.rows)
-                rows[piece.place] = n_own
-                read = partial(_read_first, file, n_own)
+                rows[piece.place] = n_kept
+                read = partial(_read_first, file, n_kept)
                 piece = Piece(replace(file, rows=rows, read=read), piece.place)
-            if n_own:
+            if n_kept:
                 pieces.append(piece)
         return replace(self, pieces=pieces)
 
@@ -204,17 +204,17 @@ class Source:
         parts = []
         for file, pieces in groupby(self.pieces, attrgetter("file")):
             first_row = 0
-            own: list[Piece] = []
-            n_own = 0
+            part_pieces: list[Piece] = []
+            n_part_rows = 0
             for piece in pieces:
-                if n_own and n_own + piece.n_rows > n_rows:
-                    parts.append(Source(file.name, own, self.schema, first_row))
-                    first_row += n_own
-                    own, n_own = [], 0
-                own.append(piece)
-                n_own += piece.n_rows
-            if n_own:
-                parts.append(Source(file.name, own, self.schema, first_row))
+                if n_part_rows and n_part_rows + piece.n_rows > n_rows:
+                    parts.append(Source(file.name, part_pieces, self.schema, first_row))
+                    first_row += n_part_rows
+                    part_pieces, n_part_rows = [], 0
+                part_pieces.append(piece)
+                n_part_rows += piece.n_rows
+            if n_part_rows:
+                parts.append(Source(file.name, part_pieces, self.schema, first_row))
         return parts
 
 
@@ -232,18 +232,20 @@ def _read(pieces: Iterable[Piece], names: list[str], schema: pa.Schema) -> Batch
     """Yield the rows of pieces of files, as many as these had when opened."""
     schema = pa.schema([schema.field(name) for name in names])
     for file, group in groupby(pieces, attrgetter("file")):
-        own = list(group)
-        n_expected = sum(piece.n_rows for piece in own)
+        file_pieces = list(group)
+        n_expected = sum(piece.n_rows for piece in file_pieces)
         n_read = 0
         constants = file.constants
         stored = [name for name in names if name not in constants]
         # A column tells how many rows there are.
         stored = stored or file.schema.names[:1]
-        for whole in file.read(Request([piece.place for piece in own], stored)):
-            n_read += whole.num_rows
+        for stored_batch in file.read(
+            Request([piece.place for piece in file_pieces], stored)
+        ):
+            n_read += stored_batch.num_rows
             if n_read > n_expected:
                 break
-            for batch in _split_bytes(whole):
+            for batch in _split_bytes(stored_batch):
                 if constants:
                     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
                     for name, value in constants.items():
@@ -350,14 +352,14 @@ def resize_batches(batches: Iterable[pa.RecordBatch], size: int) -> Batches:
         n_rows += batch.num_rows
         n_bytes += batch.nbytes
         if n_rows >= size or n_bytes >= BATCH_BYTES:
-            whole = _concatenate(parts)
+            joined = _concatenate(parts)
             step = min(size, n_rows)
             n_rows %= step
-            end = whole.num_rows - n_rows
+            end = joined.num_rows - n_rows
             for begin in range(0, end, step):
-                yield whole.slice(begin, step)
-            rest = whole[end:]
-            parts, n_bytes = [rest], rest.nbytes
+                yield joined.slice(begin, step)
+            remaining = joined[end:]
+            parts, n_bytes = [remaining], remaining.nbytes
     if n_rows:
         yield _concatenate(parts)
 

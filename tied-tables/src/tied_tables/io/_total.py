@@ -55,19 +55,19 @@ def find_total(source: Source) -> Total | None:
     for name in rows.column_names:
         values = rows[name]
         kind = find_kind(values.type)
-        value, others = values[-1], values[:-1]
+        value, other_values = values[-1], values[:-1]
         if kind is Kind.text and TOTAL_WORD.fullmatch(str(value).strip()):
-            if not pc.any(pc.equal(others, value)).as_py():
+            if not pc.any(pc.equal(other_values, value)).as_py():
                 says = f"says {value.as_py()!r} in column {name!r}"
         elif kind in NUMERIC_KINDS and value.is_valid:
-            n_sums += _is_sum(float(value.as_py()), others)
+            n_sums += _is_sum(float(value.as_py()), other_values)
     if n_sums >= FEWEST_SUMS:
         says = says or "holds the sums of the others"
     return Total(len(rows), says) if says else None
 
 
-def _is_sum(value: float, others: pa.Array) -> bool:
+def _is_sum(value: float, other_values: pa.Array) -> bool:
     """Whether a number is the sum of others, about, and larger than each of them."""
-    numbers = np.asarray(others.drop_null(), np.float64)
+    numbers = np.asarray(other_values.drop_null(), np.float64)
     is_near = np.isclose(numbers.sum(), value, rtol=MOST_OFF, atol=0.0)
     return bool(is_near) and abs(value) > np.abs(numbers).max(initial=0.0)

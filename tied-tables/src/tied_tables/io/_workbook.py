@@ -43,7 +43,7 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
             raise TableError(
                 f"{name!r} has no sheet {sheet!r}; name one of {quote(sheets)}."
             )
-        first, *others = [sheet] if sheet else sheets
+        first, *other_sheets = [sheet] if sheet else sheets
         table = book.get_sheet_by_name(first)
         top, left = table.start or (0, 0)
         cells = table.to_python()
@@ -70,9 +70,11 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
         places = {column: left + place for place, column in enumerate(names, 1)}
         patch = partial(_patch_sheet, name, first, list(lines), places)
         file = replace(file, patch=patch)
-    if not others:
+    if not other_sheets:
         return file
-    note = f"reads the sheet {first!r}; `sheet=...` names another: {quote(others)}"
+    note = (
+        f"reads the sheet {first!r}; `sheet=...` names another: {quote(other_sheets)}"
+    )
     return replace(file, notes=[note])
 
 

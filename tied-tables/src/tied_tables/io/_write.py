@@ -90,13 +90,13 @@ def write_table(
         (1, 'name,weight\nplum,31.5\n')
     """
     check_output(path)
-    name, rest, n_rows = os.fspath(path), iter(batches), 0
-    if (first := next(rest, None)) is None:
+    name, remaining, n_rows = os.fspath(path), iter(batches), 0
+    if (first := next(remaining, None)) is None:
         raise TableError("there are no rows to write.")
 
     def count_rows() -> Batches:
         nonlocal n_rows
-        for batch in chain([first], rest):
+        for batch in chain([first], remaining):
             n_rows += batch.num_rows
             yield batch
 

@@ -46,18 +46,18 @@ def choose_rows(report: Report) -> tuple[Array, Array]:
         most = min(most, DENSE_POINTS)
     scores = np.nan_to_num(report.rows.scores, nan=-1.0)
     order = np.argsort(-scores, kind="stable")
-    worst, others = np.split(order, [report.n_worst])
-    others = np.random.default_rng(0).permutation(others)
+    worst, other_places = np.split(order, [report.n_worst])
+    other_places = np.random.default_rng(0).permutation(other_places)
     n_others = max(0, most - len(worst))
-    places = np.sort(np.append(worst, others[:n_others]))
+    places = np.sort(np.append(worst, other_places[:n_others]))
     return places, np.searchsorted(places, worst)
 
 
 def describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any]:
     """Return what the page shows of the drawn rows, of which `worst` are the oddest."""
-    whole = report.all_rows
+    all_rows = report.all_rows
     rows = report.rows.take(places)
-    ranks = whole.ranks[rows.places].tolist()
+    ranks = all_rows.ranks[rows.places].tolist()
     columns = _describe_columns(report, rows)
     oddness = _describe_oddness(report.fitted, rows.scores)
     return {
@@ -68,7 +68,7 @@ def describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any]
         **columns,
         "one_in": pack(one_in for one_in, _ in oddness),
         "oddness": pack(sentence for _, sentence in oddness),
-        "standings": _describe_standings(rows, oddness, ranks, whole.n_rows),
+        "standings": _describe_standings(rows, oddness, ranks, all_rows.n_rows),
         "places": (np.asarray(rows.places) + 1).tolist(),  # in the table
         "ranks": ranks,
         "nearest": find_nearest(rows.code),

@@ -126,8 +126,8 @@ def _compare_counts(old: Array, new: Array, n_categories: int) -> tuple[float, f
     moved = float(difference.sum() / 2)
     fewest = FEWEST_EXPECTED * n.sum() / n.min()  # of which the smaller table has them
     is_rare = table.sum(axis=0) < fewest
-    rest = table[:, is_rare].sum(axis=1)
-    table = np.column_stack([table[:, ~is_rare], rest])
+    rare_counts = table[:, is_rare].sum(axis=1)
+    table = np.column_stack([table[:, ~is_rare], rare_counts])
     table = table[:, table.sum(axis=0) >= fewest]
     if table.shape[1] < 2:
         return moved, 1.0

@@ -87,16 +87,16 @@ def describe_labels(rows: Rows) -> Field | None:
     } | pack(texts)
 
 
-def describe_column(column: Column, given: Array, expected: Array) -> Field:
+def describe_column(column: Column, values: Array, expected: Array) -> Field:
     """Return a column of rows, (n, features), with what is expected in each."""
-    n = len(given)
-    texts = format_cells(column, given)
+    n = len(values)
+    texts = format_cells(column, values)
     packed = pack([*texts, *format_cells(column, expected)])
-    numbers = list_numbers(column, given)
+    numbers = list_numbers(column, values)
     return {
         "name": format_name(column),
         "numbers": numbers,
-        "colours": _colour_column(column, given, texts, numbers),
+        "colours": _colour_column(column, values, texts, numbers),
         "texts": packed["texts"],
         "cells": packed["cells"][:n],
         "expected": packed["cells"][n:],

@@ -110,6 +110,6 @@ def _count_classes(column: Column, features: Array) -> Histogram:
         for bar in (0, -1)
     )
     if len(labels) > 2:
-        some = f"{len(names)} of " if len(labels) > len(names) else ""
-        last = f"{some}{len(labels)} categories"
+        shown = f"{len(names)} of " if len(labels) > len(names) else ""
+        last = f"{shown}{len(labels)} categories"
     return Histogram(frequent, names, (first, last))

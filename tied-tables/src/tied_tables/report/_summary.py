@@ -26,8 +26,10 @@ Bar = tuple[str, float]
 
 def rank_columns(report: Report) -> list[Bar]:
     """Return the columns by what is lost of them, or by error, the largest first."""
-    whole = report.all_rows
-    features = whole.feature_errors if whole.kept is None else whole.lost
+    all_rows = report.all_rows
+    features = (
+        all_rows.feature_errors if all_rows.kept is None else all_rows.lost_shares
+    )
     bars = []
     for column, part in slice_columns(report.columns):
         loss = float(features[part].mean())
@@ -38,21 +40,21 @@ def rank_columns(report: Report) -> list[Bar]:
 
 def summarize(report: Report, bars: Sequence[Bar]) -> list[str]:
     """Say what is kept and lost, and how many rows stand out."""
-    whole, n_units = report.all_rows, report.rows.code.shape[1]
+    all_rows, n_units = report.all_rows, report.rows.code.shape[1]
     ending = "s" if n_units == 1 else ""  # of a verb
     verb = f"stand{ending} for"
-    if whole.kept is not None:
-        verb = f"keep{ending} {format_share(whole.kept)} of"
+    if all_rows.kept is not None:
+        verb = f"keep{ending} {format_share(all_rows.kept)} of"
     n_columns = format_quantity(len(report.columns), "column")
     parts = [f"{format_quantity(n_units, 'number')} {verb} {n_columns}"]
     if len(bars) > 1 and bars[0][1] > 0:
         parts.append(f"{bars[0][0]} is hardest to reconstruct")
-    if n := whole.n_outstanding:
+    if n := all_rows.n_outstanding:
         ending = "s" if n == 1 else ""
-        n_rows = format_quantity(whole.n_rows, "row")
+        n_rows = format_quantity(all_rows.n_rows, "row")
         parts.append(f"{n:,} of {n_rows} stand{ending} out")
     sentences = [f"{'; '.join(parts)}."]
-    if whole.has_drifted:
+    if all_rows.has_drifted:
         sentences.append(
             "Far more rows are odd than in training: fit a model to this table to find"
             " what is odd in it."
@@ -62,7 +64,7 @@ def summarize(report: Report, bars: Sequence[Bar]) -> list[str]:
 
 def describe_oddest(report: Report, rows: dict[str, Any]) -> str:
     """Say which row is the oddest, why, and how odd it is, from what is drawn."""
-    whole = report.all_rows
+    all_rows = report.all_rows
     row = rows["worst"][0]
     score = rows["score"]["numbers"][row]
     if score is None:
@@ -72,18 +74,18 @@ def describe_oddest(report: Report, rows: dict[str, Any]) -> str:
         ids = rows["id"]
         name = f"{name} (id {ids['texts'][ids['cells'][row]]})"
     size = format_number(score)
-    median = float(np.median(np.nan_to_num(whole.scores)))
+    median = float(np.median(np.nan_to_num(all_rows.scores)))
     if median > 0:
         size = f"{format_number(score / median)} times the median"
     reason = rows["reasons"][row]
-    if not whole.n_outstanding:
+    if not all_rows.n_outstanding:
         return (
             f"Even the oddest row, {name}, is within what is usual in"
-            f" {whole.n_rows:,} rows: {reason}. Its score is {size}."
+            f" {all_rows.n_rows:,} rows: {reason}. Its score is {size}."
         )
     oddness = rows["oddness"]
     sentence = oddness["texts"][oddness["cells"][row]]
-    ending = " in training" if whole.has_drifted else ""
+    ending = " in training" if all_rows.has_drifted else ""
     return (
         f"The oddest row is {name}: {reason}. Its score is {size}; {sentence}{ending}."
     )
@@ -112,8 +114,8 @@ def _summarize_drift(old: str, drifts: list[Drift], score: Drift) -> str:
         n_drifted = f"{len(names)} of {format_quantity(len(drifts), 'column')}"
         verb = "has" if len(names) == 1 else "have"
         scores = "; the outlier scores have, too" if score.has_drifted else ""
-        some = list_some(names, 5)
-        return f"{n_drifted} {verb} drifted since {old}: {some}{scores}."
+        examples = list_some(names, 5)
+        return f"{n_drifted} {verb} drifted since {old}: {examples}{scores}."
     if score.has_drifted:
         return f"No column alone has drifted since {old}, but the outlier scores have."
     return f"Nothing has drifted since {old}."

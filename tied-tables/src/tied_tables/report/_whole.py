@@ -144,7 +144,7 @@ class Whole:
         return np.where(n_present > 0, means, np.nan)
 
     @property
-    def lost(self) -> Array:
+    def lost_shares(self) -> Array:
         """(features,) the share of each variance that is lost, NaN where unknown."""
         unexplained, variance, n_present, _ = self.sums
         varies = variance > CONSTANT * np.maximum(n_present, 1)

@@ -80,9 +80,9 @@ class OutputFolder:
             if MANIFEST in names:
                 with system.open_input_stream(f"{folder}/{MANIFEST}") as file:
                     return json.loads(file.read(2**24))
-        if others := [name for name in names if not name.startswith(".")]:
+        if foreign_names := [name for name in names if not name.startswith(".")]:
             raise TableError(
-                f"{self.uri!r} holds {others[0]!r} and no {MANIFEST}; name a new"
+                f"{self.uri!r} holds {foreign_names[0]!r} and no {MANIFEST}; name a new"
                 " folder."
             )
         return None

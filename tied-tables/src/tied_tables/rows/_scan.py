@@ -73,8 +73,8 @@ class Scan:
     @property
     def ids(self) -> list[str]:
         """The columns of the table that name its rows, in its order."""
-        given = {self.id, *self.columns.ids}
-        return [name for name in self.source.schema.names if name in given]
+        id_names = {self.id, *self.columns.ids}
+        return [name for name in self.source.schema.names if name in id_names]
 
     def _list_names(self) -> list[str] | None:
         """List the columns that are read, or return None for all."""

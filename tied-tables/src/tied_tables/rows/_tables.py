@@ -116,8 +116,8 @@ def _choose_rows(batches: Iterator[Batch], places: Array) -> Array:
     for _, numbers in batches:
         end = begin + len(numbers)
         first, last = np.searchsorted(places, [begin, end])
-        own = places[first:last] - begin
-        chosen.append(numbers[own])
+        part_places = places[first:last] - begin
+        chosen.append(numbers[part_places])
         begin = end
     return np.concatenate(chosen)
 

@@ -98,8 +98,8 @@ class BatchTransform:
         rows, numbers = batch
         gaps = self.columns.find_gaps(rows)
         if self.fitted.rules is not None and gaps:
-            told = self.fitted.rules.fill(rows, gaps, self.columns.determined)
-            rows = self.columns.write_texts(rows, told)
+            rule_values = self.fitted.rules.fill(rows, gaps, self.columns.determined)
+            rows = self.columns.write_texts(rows, rule_values)
             numbers = self.columns.encode(simplify_rows(rows))
         return self.columns.fill(rows, self.fitted.impute(numbers))
 

@@ -53,12 +53,12 @@ class Tensor:
     dtype: np.dtype[Any]
 
     def apply(
-        self, operator: str, *others: Any, dtype: Any = None, **attributes: Any
+        self, operator: str, *operands: Any, dtype: Any = None, **attributes: Any
     ) -> Tensor:
         """The output of an operator, by default in the same dtype."""
         graph = self.graph
         inputs = [self.name]
-        for other in others:
+        for other in operands:
             tensor = graph.tensor(other, self.dtype)
             inputs.append(tensor.name)
         output = graph.declare(operator.lower(), dtype or self.dtype)
@@ -104,8 +104,8 @@ class Tensor:
             return self
         parts = []
         for part in layout.categories:
-            own = rows.take(np.r_[part])
-            parts.append(own.apply(operator, axis=1))
+            part_rows = rows.take(np.r_[part])
+            parts.append(part_rows.apply(operator, axis=1))
         everything = self.apply("Concat", *parts, axis=1)
         d = len(layout.kinds)
         places = np.arange(d)
