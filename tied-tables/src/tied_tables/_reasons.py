@@ -36,16 +36,16 @@ def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
     """
     if not causes:
         return "no column alone makes it odd"
-    first, *others = causes
+    first, *other_causes = causes
     if first.expected is None:
         values = [f"{cause.column} {cause.value}" for cause in causes[:2]]
         ending = (
             "seldom go together"
-            if others
+            if other_causes
             else "is rare with the other values of the row"
         )
         return f"{' and '.join(values)} {ending}"
-    if first.share >= MAIN_SHARE or not others:
+    if first.share >= MAIN_SHARE or not other_causes:
         suggestion = f"suggest {first.expected}"
         if first.ratio > 1:
             times = format_number(float(f"{first.ratio:.2g}"))
@@ -53,7 +53,7 @@ def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
         if is_ordinary:
             suggestion += ", and with that the row would be ordinary"
         return f"{first.column} {first.value}; the other columns {suggestion}"
-    second = others[0]
+    second = other_causes[0]
     is_contradiction = second.share >= CONTRADICTION * first.share
     if is_contradiction and first.share + second.share >= MAIN_SHARE:
         suggested = f"{first.column} {first.expected}"

@@ -142,8 +142,8 @@ def _write_filled(
     def write_all(batches: Iterator[Batch]) -> None:
         filled = map(fill_batch, batches)
         if patch is None:
-            whole = (table for table, _ in filled)
-            write_table(task.output, whole, safe_csv=task.safe_csv)
+            filled_tables = (table for table, _ in filled)
+            write_table(task.output, filled_tables, safe_csv=task.safe_csv)
         else:
             new = chain.from_iterable(cells for _, cells in filled)
             write_patch(task.output, patch, new)

@@ -25,10 +25,10 @@ def parse_widths(text: str) -> list[int] | None:
     """
     widths: set[int] = set()
     for part in text.split(","):
-        ends = WIDTHS.fullmatch(part.strip())
-        if ends is None:
+        match = WIDTHS.fullmatch(part.strip())
+        if match is None:
             return None
-        width_range = range(int(ends[1]), int(ends[2] or ends[1]) + 1)
+        width_range = range(int(match[1]), int(match[2] or match[1]) + 1)
         if not width_range:
             return None
         widths.update(width_range)

@@ -225,13 +225,13 @@ class Columns:
 
         `remedy` is what the message names besides adding the column.
         """
-        given = Counter(names)
-        if twice := [name for name in self.names if given[name] > 1]:
+        name_counts = Counter(names)
+        if twice := [name for name in self.names if name_counts[name] > 1]:
             raise TableError(
                 f"the table has several columns of the name {quote(twice)}; rename or"
                 " drop all but one."
             )
-        if absent := [name for name in self.names if name not in given]:
+        if absent := [name for name in self.names if name not in name_counts]:
             raise TableError(
                 f"the table has no column {quote(absent)}, which the model uses; add"
                 f" it{remedy}."
@@ -243,13 +243,13 @@ class Columns:
         """Return the rows of a frame; raise if a name repeats more than in training."""
         frame = Frame.read(X)
         learned = self.names if self.frame is None else self.frame.names
-        counts = Counter(map(str, learned))
-        given = Counter(map(str, frame.names))
-        for name, times in given.items():
-            if times > max(1, counts[name]):
+        learned_counts = Counter(map(str, learned))
+        frame_counts = Counter(map(str, frame.names))
+        for name, times in frame_counts.items():
+            if times > max(1, learned_counts[name]):
                 raise TableError(
                     f"X has {times} columns of the name {name!r}, and the model learned"
-                    f" {counts[name]}; rename or drop the others."
+                    f" {learned_counts[name]}; rename or drop the others."
                 )
         return frame.rows
 
@@ -278,9 +278,9 @@ class Columns:
         """
         decimal = decimal or find_decimal(sample.columns)
         used = []
-        given = set(sample.column_names)
+        sample_names = set(sample.column_names)
         for column in self.used:
-            if column.name in given:
+            if column.name in sample_names:
                 values = sample[column.name]
                 column = adapt_column(column, values, decimal)
             used.append(column)
@@ -578,12 +578,12 @@ class Columns:
             is_consistent.append(len(str(self.left_out[name].value)) <= LONGEST_TEXT)
         if self.frame is not None:
             rows = self.frame.without_rows
-            there = rows.column_names
+            frame_names = rows.column_names
             notes = rows.schema.pandas_metadata  # raises if it is no JSON
             msgspec.convert(notes, PandasNotes | None)
             is_consistent += [
-                len(there) == len(self.frame.names),
-                {*(self.order or self.names)} <= {*there},
+                len(frame_names) == len(self.frame.names),
+                {*(self.order or self.names)} <= {*frame_names},
             ]
         if not all(is_consistent):
             raise ValueError("its columns contradict one another")

@@ -127,13 +127,13 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         read = Frame.read(X)
         X, rows = read.given, read.batch
         names = rows.column_names
-        given = set(columns.column_names)
+        column_names = set(columns.column_names)
         filled = {}
         for name in names:
             values = rows[name]
             is_null = np.asarray(values.is_null(nan_is_null=True))
             is_missing = gaps.get(name, is_null)
-            if name not in given or not is_missing.any():
+            if name not in column_names or not is_missing.any():
                 continue
             new = columns[name]
             if new.null_count < len(new):
@@ -161,8 +161,8 @@ class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):
         ]
         schema = pa.schema(fields, template.metadata)
         table = pa.table(arrays, schema=schema)
-        given = dict(zip(template.names, self.names, strict=True))
-        names = [given[name] for name in arrays]
+        original_names = dict(zip(template.names, self.names, strict=True))
+        names = [original_names[name] for name in arrays]
         return wrap(self.library, table, names, like)
 
 
@@ -290,8 +290,8 @@ def _read(X: Any) -> tuple[Any, list[Name], pa.RecordBatch]:
         return library, list(columns), pa.record_batch(columns)
     if library not in ("pandas", "polars"):
         library, X = "pyarrow", pa.table(X)
-    given = list_names(X)
-    names = make_distinct(trim_names(list(map(str, given))))
+    original_names = list_names(X)
+    names = make_distinct(trim_names(list(map(str, original_names))))
     try:
         if library == "pandas":
             frame = _name_levels(X.set_axis(names, axis=1))
@@ -312,7 +312,7 @@ def _read(X: Any) -> tuple[Any, list[Name], pa.RecordBatch]:
     pairs = zip(table.schema, arrays, strict=True)
     fields = [field.with_type(values.type) for field, values in pairs]
     schema = pa.schema(fields, table.schema.metadata)
-    return library, given, pa.record_batch(arrays, schema=schema)
+    return library, original_names, pa.record_batch(arrays, schema=schema)
 
 
 def _to_arrow(frame: Any) -> pa.Table:

@@ -57,8 +57,8 @@ class NotedValues:
             known = self.texts.setdefault(column, {})
             for text, (places, times) in texts.items():
                 if text in known:
-                    before, n = known[text]
-                    known[text] = (before + places)[:MOST_TEXTS], n + times
+                    known_places, n = known[text]
+                    known[text] = (known_places + places)[:MOST_TEXTS], n + times
                 elif len(known) < MOST_TEXTS:
                     known[text] = places, times
 

@@ -99,8 +99,7 @@ def find_differences(columns: Columns, X: Any) -> pa.RecordBatch:
     for name, is_other in columns.find_differences(rows).items():
         if is_other.any():
             values = format_quantity(int(is_other.sum()), "value")
-            before = reasons[name]
-            kept.append(f"{values} of column {name!r} ({before} in training)")
+            kept.append(f"{values} of column {name!r} ({reasons[name]} in training)")
     _warn_of("X differs from what it was, and is kept", kept)
     return rows
 
@@ -117,7 +116,7 @@ def _warn_of(what: str, items: Sequence[str]) -> None:
 
 def _find_columns(
     features: Any,
-    given: Sequence[Any],
+    given_names: Sequence[Any],
     names: list[str],
 ) -> list[str]:
     """The columns that names, places or a mask stand for, by their batch's names."""
@@ -127,8 +126,8 @@ def _find_columns(
     if chosen.dtype.kind in "biu":
         with suppress(IndexError):
             return [str(name) for name in np.array(names)[chosen]]
-    elif set(chosen.tolist()) <= set(given):
-        pairs = zip(given, names, strict=True)
+    elif set(chosen.tolist()) <= set(given_names):
+        pairs = zip(given_names, names, strict=True)
         return [name for given_name, name in pairs if given_name in chosen]
     raise ValueError(
         f"categorical_features={features!r} are neither names nor places of the"

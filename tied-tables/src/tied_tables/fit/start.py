@@ -96,6 +96,6 @@ def undo_projection(
     firsts = {"kernels": kernel, "biases": bias, "decoder_biases": decoder_bias}
     arrays: dict[str, Any] = {}
     for name, first in firsts.items():
-        _, *others = getattr(network, name)
-        arrays[name] = (first.astype(np.float32), *others)
+        _, *remaining = getattr(network, name)
+        arrays[name] = (first.astype(np.float32), *remaining)
     return replace(network, **arrays)

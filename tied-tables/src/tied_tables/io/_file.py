@@ -126,7 +126,7 @@ def check_names(
     """
     if not options.header:
         return
-    first, *others = (
+    first, *next_lines = (
         [str("" if c is None else c).strip() for c in line] for line in lines[:2]
     )
     numbers = [float(cell) for cell in first if is_number(cell)]
@@ -137,8 +137,8 @@ def check_names(
             " `header=False`."
         )
     is_title = len(first) > 2 and bool(first[0]) and not any(first[1:])
-    if is_title and others and not options.skip:
-        second = others[0]
+    if is_title and next_lines and not options.skip:
+        second = next_lines[0]
         if all(second) or not any(second):
             n = 1 if any(second) else 2
             raise TableError(

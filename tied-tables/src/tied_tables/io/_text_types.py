@@ -54,9 +54,9 @@ class TextTypes:
 
     def convert(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return rows of text in the types of their columns, which widen with them."""
-        before = dict(self.dtypes)
+        known_dtypes = dict(self.dtypes)
         arrays = {}
-        for name, dtype in before.items():
+        for name, dtype in known_dtypes.items():
             arrays[name], self.dtypes[name] = _convert(batch[name], dtype)
         if self.n_rows == 0:
             unknown = {n: t for n, t in self.dtypes.items() if n not in self._known}
@@ -64,9 +64,9 @@ class TextTypes:
         for name, dtype in self.dtypes.items():
             if self.decimal == "," and types.is_floating(dtype):
                 arrays[name], self.dtypes[name] = batch[name], pa.string()
-            is_new = self.dtypes[name] != before[name]
+            is_new = self.dtypes[name] != known_dtypes[name]
             is_text = types.is_string(self.dtypes[name])
-            if is_new and is_text and not types.is_null(before[name]):
+            if is_new and is_text and not types.is_null(known_dtypes[name]):
                 self.is_lossy = True
         self.n_rows += batch.num_rows
         return pa.record_batch(arrays)

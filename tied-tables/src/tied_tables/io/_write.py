@@ -189,11 +189,11 @@ def _write_text(
     safe: bool,
 ) -> None:
     """Write CSV to an open file; see `write_table` for `safe`."""
-    if others := [
+    if refused := [
         field.name for field in schema if find_kind(field.type) is Kind.other
     ]:
         raise TableError(
-            f"column {quote(others)} holds values that CSV cannot; use .parquet, or"
+            f"column {quote(refused)} holds values that CSV cannot; use .parquet, or"
             " leave it out."
         )
     names = pa.array(schema.names)

@@ -9,9 +9,8 @@ import numpy as np
 
 from tied_tables._types import Array
 
-MIN_FENCE_ROWS = (
-    50  # of fewer rows nothing is far outside: they say too little of a tail
-)
+MIN_FENCE_ROWS = 50
+"""Of fewer rows nothing is far outside: they say too little of a tail."""
 FEWEST_VALUES = 25
 """Different from the median, that tell where a column ends; on a side of it, where its
 tail does: with fewer, the fence is as far as on the other side."""

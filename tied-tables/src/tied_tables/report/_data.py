@@ -113,11 +113,11 @@ def _describe_reasons(
         for place in places:
             field = columns[place]
             texts = field["texts"]
-            given, expected = field["cells"][row], field["expected"][row]
+            value, expected = field["cells"][row], field["expected"][row]
             share = float(shares[row, place]) / 100
             if share > 0:
                 causes.append(
-                    Cause(field["name"], share, texts[given], texts[expected])
+                    Cause(field["name"], share, texts[value], texts[expected])
                 )
         reasons.append(describe_reason(causes, bool(is_ordinary[row, places[0]])))
     return reasons
