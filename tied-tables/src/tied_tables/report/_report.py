@@ -175,9 +175,7 @@ class Report:
         )
         columns = fitted.columns or _name_columns(estimator, feature_names)
         if old is not None:
-            old_name, old_frame = old
-            old_rows = estimator.to_numbers(old_frame)
-            facts["old"] = old_name, old_rows, -fitted.score_samples(old_rows)
+            facts["old"] = _score_old_rows(estimator, *old)
         facts.setdefault("about", About(title, describe_model(fitted)))
         return cls(fitted, rows, columns.used, all_rows, **facts)
 
@@ -250,6 +248,12 @@ def require_libraries() -> None:
             "a report needs Bokeh and Jinja2, which are not installed; "
             'run pip install "tied-tables[report]".'
         ) from error
+
+
+def _score_old_rows(estimator: Any, name: str, X: Any) -> tuple[str, Array, Array]:
+    """Return the name, the numbers and the outlier scores of an older table."""
+    numbers = estimator.to_numbers(X)
+    return name, numbers, -estimator._model.score_samples(numbers)
 
 
 def _name_columns(estimator: Any, names: Sequence[str] | None) -> Columns:

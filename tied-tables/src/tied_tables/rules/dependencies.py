@@ -66,10 +66,10 @@ class Groups(NamedTuple):
     Attributes:
         keys: the pairs that are there, a * n_b + b, ascending, (pairs,) int64.
         counts: the rows with each pair, (pairs,).
-        sizes: the rows with each a, (kinds of a,).
-        majority: the most frequent b of each a, (kinds of a,); -1 without rows.
-        tops: how many rows have that, (kinds of a,).
-        n_b: the number of kinds of b.
+        sizes: the rows with each a, (texts of a,).
+        majority: the most frequent b of each a, (texts of a,); -1 without rows.
+        tops: how many rows have that, (texts of a,).
+        n_b: the number of texts of b.
     """
 
     keys: Array
@@ -82,14 +82,16 @@ class Groups(NamedTuple):
     @classmethod
     def of_pairs(cls, keys: Array, counts: Array, n_a: int, n_b: int) -> Self:
         """Add up pairs."""
-        owners = keys // n_b
-        sizes = np.bincount(owners, weights=counts, minlength=n_a).astype(np.int64)
+        a, b = np.divmod(keys, n_b)
+        sizes = np.bincount(a, weights=counts, minlength=n_a)
+        sizes = sizes.astype(np.int64)
         # the last of the pairs of each a, by their counts
-        order = np.lexsort([counts, owners])
+        order = np.lexsort([counts, a])
+        ordered_a = a[order]
         majority = np.full(n_a, -1)
-        majority[owners[order]] = keys[order] % n_b
+        majority[ordered_a] = b[order]
         tops = np.zeros(n_a, np.int64)
-        tops[owners[order]] = counts[order]
+        tops[ordered_a] = counts[order]
         return cls(keys, counts, sizes, majority, tops, n_b)
 
     def count_rows(self, a: Array, b: Array) -> Array:
@@ -97,7 +99,8 @@ class Groups(NamedTuple):
         if not len(self.keys):
             return np.zeros(len(a), np.int64)
         keys = a.astype(np.int64) * self.n_b + b
-        places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        last = len(self.keys) - 1
+        places = np.minimum(np.searchsorted(self.keys, keys), last)
         is_there = (self.keys[places] == keys) & (b < self.n_b)
         return np.where(is_there, self.counts[places], 0)
 
@@ -150,7 +153,7 @@ def measure_rule(
 ) -> tuple[float, float]:
     """Return tau and the information of a rule; 0 of both if too few rows repeat.
 
-    `weights` are how many rows each row of a group of a stands for, (kinds of a,).
+    `weights` are how many rows each row of a group of a stands for, (texts of a,).
     """
     owners = groups.keys // groups.n_b
     sizes = groups.sizes[owners]

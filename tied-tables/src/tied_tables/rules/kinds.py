@@ -24,8 +24,8 @@ class TextCodes(NamedTuple):
     Attributes:
         name: the name of the column.
         codes: the place of the text of each row, (rows,) int32; -1 for a missing one.
-        texts: the different texts, (kinds,), in the order of their first rows.
-        counts: how many rows have each text, (kinds,) int64.
+        texts: the different texts, (texts,), in the order of their first rows.
+        counts: how many rows have each text, (texts,) int64.
     """
 
     name: str
@@ -39,7 +39,7 @@ class TextCodes(NamedTuple):
         return int(self.counts.sum())
 
     def shares(self) -> Array:
-        """The share of each text among the rows that have one, (kinds,)."""
+        """The share of each text among the rows that have one, (texts,)."""
         return self.counts / max(1, self.n_present)
 
     def keep(self, codes: Array) -> Self:
@@ -66,13 +66,16 @@ def find_kinds(table: pa.Table) -> list[TextCodes]:
 def encode_texts(name: str, texts: pa.ChunkedArray) -> TextCodes:
     """Return a column of text as codes of its different texts."""
     encoded = texts.combine_chunks().dictionary_encode()
+    different = encoded.dictionary
     codes = np.asarray(encoded.indices.fill_null(MISSING_CODE))
     marks = pa.array(MISSING, pa.string())
-    is_missing = pc.is_in(pc.utf8_trim_whitespace(encoded.dictionary), marks)
-    if missing_codes := np.flatnonzero(is_missing).tolist():
-        codes = np.where(np.isin(codes, missing_codes), MISSING_CODE, codes)
-    counts = np.bincount(codes[codes >= 0], minlength=len(encoded.dictionary))
-    return TextCodes(name, codes.astype(np.int32), encoded.dictionary, counts)
+    is_mark = pc.is_in(pc.utf8_trim_whitespace(different), marks)
+    if missing_codes := np.flatnonzero(is_mark).tolist():
+        is_missing = np.isin(codes, missing_codes)
+        codes = np.where(is_missing, MISSING_CODE, codes)
+    present = codes[codes >= 0]
+    counts = np.bincount(present, minlength=len(different))
+    return TextCodes(name, codes.astype(np.int32), different, counts)
 
 
 def align_codes(column: TextCodes, known: TextCodes) -> TextCodes:
@@ -83,7 +86,8 @@ def align_codes(column: TextCodes, known: TextCodes) -> TextCodes:
     is_new = np.asarray(known_places.is_null())
     new_texts = column.texts.filter(pa.array(is_new))
     new_places = n_known + np.cumsum(is_new) - 1
-    places = np.where(is_new, new_places, np.asarray(known_places.fill_null(0)))
+    known_places = np.asarray(known_places.fill_null(0))
+    places = np.where(is_new, new_places, known_places)
     texts = pa.concat_arrays([known_texts, new_texts])
     counts = np.zeros(len(texts), np.int64)
     counts[places] = column.counts
@@ -112,16 +116,17 @@ def find_suspects(column: TextCodes) -> NDArray[np.bool_]:
     largest = counts.max(initial=0)
     is_rare = (counts > 0) & (counts * MISSPELLING_RATIO <= largest)
     # Two numbers that look alike are no misspellings.
-    is_numeral = pc.match_substring_regex(texts, r"^[\d.]+$")
-    rare = np.flatnonzero(is_rare & ~np.asarray(is_numeral.fill_null(False)))
+    numerals = pc.match_substring_regex(texts, r"^[\d.]+$")
+    is_numeral = np.asarray(numerals.fill_null(False))
+    rare = np.flatnonzero(is_rare & ~is_numeral)
     most_frequent = MOST_COMPARED_PAIRS // max(1, len(rare))
     order = np.argsort(-counts, kind="stable")[:most_frequent]
     frequent = order[counts[order] >= MISSPELLING_RATIO]
     if not len(rare) or not len(frequent):
         return is_suspect
-    is_near = _are_similar(
-        texts.take(rare).to_pylist(), texts.take(frequent).to_pylist()
-    )
+    rare_texts = texts.take(rare).to_pylist()
+    frequent_texts = texts.take(frequent).to_pylist()
+    is_near = _are_similar(rare_texts, frequent_texts)
     is_far_rarer = counts[rare][:, None] * MISSPELLING_RATIO <= counts[frequent]
     is_suspect[rare] = (is_near & is_far_rarer).any(axis=1)
     return is_suspect
@@ -153,7 +158,8 @@ def drop_suspects(columns: Sequence[TextCodes]) -> list[TextCodes]:
         rows = np.flatnonzero(np.append(is_suspect, False)[b.codes])
         for a in columns if len(rows) else ():
             if a is not b:
-                is_suspect[_find_majority_texts(a, b, rows)] = False
+                majority_codes = _find_majority_texts(a, b, rows)
+                is_suspect[majority_codes] = False
         cleaned.append(_drop_texts(b, is_suspect))
     return cleaned
 
