@@ -29,9 +29,9 @@ JSON = ("json", "jsonl", "ndjson")
 WORKBOOKS = ("xlsx", "xlsm", "xlsb", "xls", "ods")
 DATABASES = ("duckdb", "ddb", "sqlite", "sqlite3", "db")
 WRITTEN = (*TEXTS, "parquet", *ARROWS, "npy")
-FORMATS = (*WRITTEN, "npz", *JSON, "orc", *WORKBOOKS, *DATABASES)
+TABLE_FORMATS = (*WRITTEN, "npz", *JSON, "orc", *WORKBOOKS, *DATABASES)
 ENDINGS = (
-    *FORMATS,
+    *TABLE_FORMATS,
     *(f"{name}.{ending}" for name in (*TEXTS, *JSON) for ending in COMPRESSIONS),
 )
 # Arrow fails at bzip2 on a full disk, which is why it is only read.
@@ -39,7 +39,7 @@ OUTPUT_ENDINGS = (
     *WRITTEN,
     *(f"{name}.{ending}" for name in TEXTS for ending in ("gz", "zst")),
 )
-SHOWN_ENDINGS = ", ".join(f".{ending}" for ending in FORMATS)
+SHOWN_ENDINGS = ", ".join(f".{ending}" for ending in TABLE_FORMATS)
 FEWEST_IN_ORDER = 4  # numbers of a row that are so by chance in few tables
 
 
@@ -94,8 +94,8 @@ class ReadOptions:
     max_copy: int = 2**34
 
     def __post_init__(self) -> None:
-        if self.format not in (None, *FORMATS):
-            known = ", ".join(FORMATS)
+        if self.format not in (None, *TABLE_FORMATS):
+            known = ", ".join(TABLE_FORMATS)
             raise TableError(
                 f"there is no format {self.format!r}; name one of {known}."
             )
