@@ -294,6 +294,14 @@ LEFT_OUT = {
         [f"town {i % 250}" for i in range(N)],
         "text of 250 categories, all of which are rare",
     ),
+    "units": (
+        [f"{i % 90} {['g', 'kg'][i % 2]}" for i in range(N)],
+        "text that looks like numbers, of too many kinds for categories",
+    ),
+    "tickets": (
+        [f"{['A/', ''][i % 2]}{i * 37}" for i in range(N)],
+        "text of which nearly every value differs, 500 in 500 rows",
+    ),
     "day": ([DATE] * N, "always '2026-01-31'"),
     "list": ([[1, 2]] * N, "values of type list<item: int64>"),
     "bytes": ([b"x"] * N, "values of type binary"),
@@ -314,46 +322,11 @@ def test_what_is_left_out_has_a_reason():
     reasons = _column_words.describe_left_out(columns, REMEDIES)
     assert reasons == {name: why for name, (_, why) in LEFT_OUT.items()}
     assert columns.text == ["name"]
+    roles = [columns.left_out[name].role for name in ("key", "y", "name")]
+    assert roles == [Role.unusable, Role.excluded, Role.id]
     some = learn(sample, columns=["large", "row"])
     assert some.names == list(kept)
     assert some.left_out["day"].topic is Topic.unasked
-
-
-def test_a_fact_says_what_becomes_of_a_column_and_why():
-    n = 40
-    sample = {
-        "row": range(n),
-        "twin": range(n),
-        "place": [f"{i % 5} Main Road" for i in range(n)],
-        "empty": pa.nulls(n),
-        "same": [7] * n,
-        "key": [f"key {i}" for i in range(n)],
-        "cents": ["1.5", "2.5", "7.5", "low"] * (n // 4),
-        "y": ["a", "b"] * (n // 2),
-    }
-    batch = pa.record_batch({name: list(values) for name, values in sample.items()})
-    columns, facts = Columns.survey(batch, label="y", id="row")
-    roles = "id used used unusable constant unusable used excluded".split()
-    assert [fact.role for fact in facts] == roles
-    reasons = [fact.reason for fact in facts]
-    assert [reason and reason.topic for reason in reasons] == [
-        Topic.id,
-        None,
-        None,
-        Topic.empty,
-        Topic.constant,
-        Topic.all_different,
-        None,
-        Topic.label,
-    ]
-    assert [fact.column for fact in facts if fact.column] == list(columns.used)
-    assert (reasons[4].value, reasons[5].n, reasons[5].total) == (7, n, n)
-    [remark] = facts[6].remarks
-    assert (remark.topic, remark.value, remark.text) == (
-        Topic.maybe_numeric,
-        "low",
-        "numbers",
-    )
 
 
 def test_a_copy_is_left_out_and_a_constant_is_decoded_in_the_order_of_the_table():

@@ -181,6 +181,7 @@ TENS = "|".join(f"{i / 10}" for i in range(11, 23))
 RACE = "|".join(f"1:{i}:30" for i in range(11, 23))
 CLOCK = "|".join(f"{i}:30" for i in range(1, 22))
 DAYS = "|".join(f"2024-01-{i:02}" for i in range(2, 24))
+PRICES = "|".join(f"${i}.50" for i in range(11, 33))
 # Texts, what they read as, and their numbers; those of names are not told.
 READS = [
     ("1,234|5,678", "numbers", "1234|5678"),
@@ -225,7 +226,29 @@ READS = [
     ("12 kg|300 g|1 t", "categories", ""),
     ("10-20|20-30|30+", "categories", ""),
     ("01069|80331|04109", "codes of digits", ""),
+    # Accounts of three countries.
+    ("($1,234.50)|$2.00|$7.25", "numbers in $", "-1234.5|2|7.25"),
+    ("(1.234,50 €)|2,00 €|7,25 €", "numbers in € with", "-1234.5|2|7.25"),
+    ("(1\u00a0234,50 €)|2,00 €|7,25 €", "numbers in € with", "-1234.5|2|7.25"),
+    ("12,5 %|40,0 %|7,2 %", "numbers in % with", "12.5|40|7.2"),
+    ("12.5 km²|60.0 km²|7.2 km²", "numbers in km²", "12.5|60|7.2"),
+    ("1.234.567|-5.678|12", "numbers with a decimal comma", "1234567|-5678|12"),
+    # What people write into gaps, and beside other values.
+    ("-|0.251|-7.4|3.125", "numbers", "nan|0.251|-7.4|3.125"),
+    ("--|1,234.50|2.25", "numbers", "nan|1234.5|2.25"),
+    ("#N/A|12|-7|3", "integers", "nan|12|-7|3"),
+    (".|$5.00|$7.25", "numbers in $", "nan|5|7.25"),
+    ("n/a|02/27/2024|03/13/2024", "dates such as 02/27/2024", "nan|0|15"),
+    ("-|red|green|blue", "categories", ""),
+    (f"tbd|{PRICES}", "numbers in $", ""),
+    (f"soon|{DAYS}", "dates such as 2024-01-02", ""),
+    ("oui|non", "oui or non", "1|0"),
+    ("on|off", "on or off", "1|0"),
+    ("TRUE|FALSE", "TRUE or FALSE", "1|0"),
+    ("1|2|3+", "categories", ""),
 ]
+GONE = {"DNF", "25:61", "yse", "1.0", "tbd", "soon", "-", "--", ".", "#N/A", "n/a"}
+"""Texts of `READS` that are no value of their columns."""
 
 
 @pytest.mark.parametrize(("texts", "expected", "numbers"), READS)
@@ -235,10 +258,17 @@ def test_texts_read_as_a_person_reads_them(texts, expected, numbers):
     assert reads_as.startswith(expected)
     if numbers:
         assert_allclose(found, [*map(float, numbers.split("|"))] * 9, rtol=1e-6)
-    if expected != "numbers":
-        misread = {"DNF", "25:61", "yse", "1.0"}
-        given = [None if text in misread else text for text in texts]
+    if expected not in ("numbers", "integers"):
+        given = [None if text in GONE else text for text in texts]
         assert again == given
+
+
+def test_spellings_that_differ_by_case_or_blanks_are_one():
+    colours = ["red", "Red", " red ", "green", " green", "GREEN", "blue"] * 9
+    paid = ["YES", "no", "yes", "NO", "Yes", "No", "no"] * 9
+    columns, [fact, _] = survey({"colour": colours, "paid": paid})
+    assert "has 5 spellings of 3 categories" in str(fact.warnings)
+    assert columns.features == ["colour=blue", "colour=green", "colour=red", "paid"]
 
 
 @pytest.mark.parametrize(
