@@ -12,6 +12,8 @@ from tied_tables import TiedAutoencoder, check, corrections
 from tied_tables.datasets import make_clients
 from tied_tables.io import TableError
 
+from .estimator.libraries import LIBRARIES, assert_is_of, each_library
+
 
 @pytest.fixture(scope="module")
 def clients():
@@ -32,18 +34,15 @@ def test_planted_errors_are_listed_with_their_corrections(clients, fitted):
     assert f"row {len(clients)} repeats row 31" in list(listed["why"])
 
 
-@pytest.mark.parametrize("library", ["polars", "pyarrow"])
-def test_a_list_is_of_the_library_of_the_frame(clients, fitted, library):
-    module = pytest.importorskip(library)
-    frame = (
-        module.from_pandas(clients)
-        if library == "polars"
-        else module.Table.from_pandas(clients, preserve_index=False)
-    )
-    listed = corrections(frame, fitted)
-    assert type(listed).__module__.partition(".")[0] == library
-    assert listed["why"].to_pylist() if library == "pyarrow" else list(listed["why"])
-    assert [*corrections(clients, fitted)["why"]] == [*map(str, listed["why"])]
+@each_library
+def test_what_is_found_is_of_the_library_of_the_frame(clients, fitted, library):
+    frame = LIBRARIES[library](clients)
+    for found, expected, name in (
+        (corrections(frame, fitted), corrections(clients, fitted), "why"),
+        (check(frame), check(clients), "column"),
+    ):
+        assert_is_of(library, found)
+        assert [*map(str, found[name])] == [*expected[name]]
 
 
 def test_a_frame_in_which_nothing_is_wrong_has_an_empty_list():
@@ -132,15 +131,6 @@ def test_a_frame_whose_columns_cannot_be_used_is_described(clients):
     assert role == "unusable"
     with pytest.raises(TableError, match="no column 'mixd'"):
         check(mixed, categorical_features=["mixd"])
-
-
-@pytest.mark.parametrize("library", ["polars", "pyarrow"])
-def test_a_description_is_of_the_library_of_the_frame(clients, library):
-    module = pytest.importorskip(library)
-    convert = module.from_pandas if library == "polars" else module.Table.from_pandas
-    found = check(convert(clients))
-    assert type(found).__module__.partition(".")[0] == library
-    assert list(found["column"].to_pandas()) == list(clients)
 
 
 @pytest.mark.parametrize("function", [check, corrections])

@@ -248,6 +248,7 @@ def test_misspellings_and_times_in_the_wrong_order_are_named(tied_tables, rng):
     oddest = done.json["oddest"][0]
     assert oddest["row"] == 8
     assert oddest["why"].startswith(f"shipped {shipped[7]}; the other columns suggest")
+    assert oddest["expected1"] > str(ordered[7])
     assert "'Loyn' in row 12, 'Kielo' in row 13" in done.err
     tied_tables("corrections orders.safetensors orders.csv -o corrections.csv")
     found = pd.read_csv("corrections.csv").set_index("row")

@@ -11,6 +11,8 @@ from sklearn.exceptions import NotFittedError
 from tied_tables import TiedAutoencoder
 from tied_tables.datasets import make_clients
 
+from .libraries import LIBRARIES, assert_is_of, each_library
+
 
 @pytest.fixture(scope="module")
 def clients():
@@ -33,27 +35,12 @@ def test_the_text_of_an_explanation_is_short_and_names_the_columns(fitted, clien
     assert len(reasons) == len(clients)
 
 
-def test_a_sentence_names_the_value_that_was_put_into_a_row(fitted, clients):
-    row = clients.iloc[[5]].assign(spent=90_000.0)
-    [sentence] = fitted.explain(row).sentences()
-    assert sentence.startswith("spent 90,000; the other columns suggest ")
-
-
-def make_like(frame, library):
-    if library == "polars":
-        return pytest.importorskip("polars").from_pandas(frame)
-    if library == "pyarrow":
-        arrow = pytest.importorskip("pyarrow")
-        return arrow.Table.from_pandas(frame, preserve_index=False)
-    return frame
-
-
-@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+@each_library
 def test_a_frame_of_reasons_is_of_the_library_of_the_rows(fitted, clients, library):
     some = clients.head(4)
-    reasons = fitted.explain(make_like(some, library))
+    reasons = fitted.explain(LIBRARIES[library](some))
     frame = reasons.to_frame()
-    assert type(frame).__module__.partition(".")[0] == library
+    assert_is_of(library, frame)
     whys = frame["why"]
     whys = whys.to_pylist() if library == "pyarrow" else list(whys)
     assert whys == reasons.sentences() == fitted.explain(some).sentences()

@@ -19,8 +19,12 @@ def scale(X):
     return ((X - X.mean(axis=0)) / X.std(axis=0)).astype(np.float32)
 
 
-def test_the_model_computes_what_the_network_does(digits):
-    estimator = seeded(3, hidden_layer_sizes=6, max_iter=5, early_stopping=False)
+@pytest.mark.parametrize(
+    ("sizes", "activation"), [((), "tanh"), ((6,), "elu"), ((8, 4), "silu")]
+)
+def test_the_model_computes_what_the_network_does(sizes, activation, digits):
+    settings = {"hidden_layer_sizes": sizes, "activation": activation}
+    estimator = seeded(3, max_iter=5, early_stopping=False, **settings)
     estimator.fit(digits[:300, :20])
     network = estimator._model.network
     rows = np.random.default_rng(0).normal(size=(50, 20)).astype(np.float32)
