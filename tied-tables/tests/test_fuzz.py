@@ -46,11 +46,6 @@ def test_fits_of_ever_new_numbers_of_rows_take_no_more_memory(kind):
     assert len(run("shapes.py", kind, "--fits", 200, KERAS_BACKEND="jax")) == 2
 
 
-def test_a_workbook_with_cells_far_apart_is_refused():
-    *lines, _ = run("growing.py", "corner.xlsx")
-    assert all("so far apart" in line for line in lines)
-
-
 @needs_compiler
 def test_a_failure_at_any_call_leaves_the_old_file_or_the_new_one(tmp_path):
     shim = tmp_path / "failing_io.so"

@@ -4,6 +4,7 @@ import math
 import os
 
 import pytest
+from tests.marks import for_each
 from tests.processes import run_python
 
 from tied_tables import _processors
@@ -21,64 +22,58 @@ def write_system(root, lines, files):
         path.write_text(text)
 
 
-@pytest.mark.parametrize(
-    ("lines", "files", "processors"),
-    [
-        pytest.param("0::/\n", {"cpu.max": "200000 100000\n"}, 2, id="container"),
-        pytest.param("0::/\n", {"cpu.max": "50000 100000\n"}, 0.5, id="half"),
-        pytest.param("0::/\n", {"cpu.max": WITHOUT_QUOTA}, math.inf, id="no quota"),
-        pytest.param(
-            "0::/system.slice/a:b.service/job\n",
-            {
-                "system.slice/cpu.max": "800000 100000\n",
-                "system.slice/a:b.service/cpu.max": "150000 50000\n",
-                "system.slice/a:b.service/job/cpu.max": WITHOUT_QUOTA,
-            },
-            3,
-            id="nested",
-        ),
-        pytest.param(
-            "0::/../../outside\n",
-            {"cpu.max": "300000 100000\n"},
-            3,
-            id="group outside of the container",
-        ),
-        pytest.param(
-            "5:cpuset:/a\n4:cpu,cpuacct:/a/b\n1:name=systemd:/a\n0::/\n",
-            {
-                "cpu/cpu.cfs_quota_us": "-1\n",
-                "cpu/cpu.cfs_period_us": "100000\n",
-                "cpu/a/cpu.cfs_quota_us": "400000\n",
-                "cpu/a/cpu.cfs_period_us": "100000\n",
-                "cpu/a/b/cpu.cfs_quota_us": "-1\n",
-                "cpu/a/b/cpu.cfs_period_us": "100000\n",
-            },
-            4,
-            id="version 1, nested",
-        ),
-        pytest.param(
-            "4:cpuacct,cpu:/docker/0123\n",
-            {"cpu/cpu.cfs_quota_us": "250000\n", "cpu/cpu.cfs_period_us": "100000\n"},
-            2.5,
-            id="version 1, container",
-        ),
-        pytest.param(
-            "4:cpu,cpuacct:/docker/0123\n",
-            {
-                "cpu,cpuacct/cpu.cfs_quota_us": "50000\n",
-                "cpu,cpuacct/cpu.cfs_period_us": "25000\n",
-            },
-            2,
-            id="version 1, without links",
-        ),
-        pytest.param(
-            "3:cpuset:/a\n",
-            {"cpuset/a/cpu.max": "100000 100000\n"},
-            math.inf,
-            id="another controller",
-        ),
-    ],
-)
+GROUPS = {
+    "container": ("0::/\n", {"cpu.max": "200000 100000\n"}, 2),
+    "half": ("0::/\n", {"cpu.max": "50000 100000\n"}, 0.5),
+    "no quota": ("0::/\n", {"cpu.max": WITHOUT_QUOTA}, math.inf),
+    "nested": (
+        "0::/system.slice/a:b.service/job\n",
+        {
+            "system.slice/cpu.max": "800000 100000\n",
+            "system.slice/a:b.service/cpu.max": "150000 50000\n",
+            "system.slice/a:b.service/job/cpu.max": WITHOUT_QUOTA,
+        },
+        3,
+    ),
+    "group outside of the container": (
+        "0::/../../outside\n",
+        {"cpu.max": "300000 100000\n"},
+        3,
+    ),
+    "version 1, nested": (
+        "5:cpuset:/a\n4:cpu,cpuacct:/a/b\n1:name=systemd:/a\n0::/\n",
+        {
+            "cpu/cpu.cfs_quota_us": "-1\n",
+            "cpu/cpu.cfs_period_us": "100000\n",
+            "cpu/a/cpu.cfs_quota_us": "400000\n",
+            "cpu/a/cpu.cfs_period_us": "100000\n",
+            "cpu/a/b/cpu.cfs_quota_us": "-1\n",
+            "cpu/a/b/cpu.cfs_period_us": "100000\n",
+        },
+        4,
+    ),
+    "version 1, container": (
+        "4:cpuacct,cpu:/docker/0123\n",
+        {"cpu/cpu.cfs_quota_us": "250000\n", "cpu/cpu.cfs_period_us": "100000\n"},
+        2.5,
+    ),
+    "version 1, without links": (
+        "4:cpu,cpuacct:/docker/0123\n",
+        {
+            "cpu,cpuacct/cpu.cfs_quota_us": "50000\n",
+            "cpu,cpuacct/cpu.cfs_period_us": "25000\n",
+        },
+        2,
+    ),
+    "another controller": (
+        "3:cpuset:/a\n",
+        {"cpuset/a/cpu.max": "100000 100000\n"},
+        math.inf,
+    ),
+}
+
+
+@for_each(GROUPS, "lines", "files", "processors")
 def test_the_quota_is_the_least_of_all_groups_that_the_process_is_in(
     lines, files, processors, tmp_path
 ):

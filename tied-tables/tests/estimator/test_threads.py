@@ -97,36 +97,18 @@ def test_eight_threads_get_the_answers_of_one(
     wait_for_two_blas_threads()
 
 
-@pytest.mark.parametrize("method", ["transform", "decision_function"])
-def test_a_reader_beside_a_refit_gets_what_one_fit_gives(method, digits):
-    """The old codes or the new ones; and threshold and score change together."""
-    estimator = seeded(2)
-    counts = 45, 49, 40
-
-    def fit_and_read(count):
-        return getattr(estimator.fit(digits[:count]), method)(digits)
-
-    known = [fit_and_read(count) for count in counts]
-    found = []
-    with ThreadPoolExecutor(1) as pool:
-        refits = [pool.submit(fit_and_read, count) for count in counts]
-        while not refits[-1].done():
-            found.append(getattr(estimator, method)(digits))
-    assert found
-    found += [refit.result() for refit in refits]
-    for each in found:
-        assert any(np.allclose(each, other, atol=1e-3) for other in known)
-
-
 @pytest.mark.filterwarnings("ignore:X holds values that count as missing")
-def test_a_reader_beside_a_refit_to_other_columns_gets_what_one_fit_gives(rng):
-    """Rows are encoded by the columns of the fit that they are scored by."""
+@pytest.mark.parametrize("method", ["transform", "decision_function", "score_samples"])
+def test_a_reader_beside_a_refit_to_other_columns_gets_what_one_fit_gives(method, rng):
+    """Rows are encoded by the columns of the fit that they are scored by, and threshold
+    and score change together.
+    """
     sizes = rng.normal(size=60)
     fruit = pd.DataFrame({"kind": ["plum", "pear", "plum"] * 20, "size": sizes})
     more = fruit.assign(kind=["plum", "pear", "fig", "apple", "kiwi", "lime"] * 10)
     wide = more.assign(price=2 * sizes, weight=sizes**2)
     frames = fruit, more, wide
-    known = [seeded(1).fit(frame).score_samples(wide) for frame in frames]
+    known = [getattr(seeded(1).fit(frame), method)(wide) for frame in frames]
     estimator = seeded(1).fit(fruit)
     found = []
 
@@ -137,10 +119,10 @@ def test_a_reader_beside_a_refit_to_other_columns_gets_what_one_fit_gives(rng):
     with ThreadPoolExecutor(1) as pool:
         refits = pool.submit(refit)
         while not refits.done():
-            found.append(estimator.score_samples(wide))
+            found.append(getattr(estimator, method)(wide))
     refits.result()
-    for scores in found:
-        assert any(np.allclose(scores, other, atol=1e-6) for other in known)
+    for each in found:
+        assert any(np.allclose(each, other, atol=1e-6) for other in known)
 
 
 # Processes.
@@ -280,15 +262,12 @@ def test_blas_has_one_thread_in_a_fit_and_its_own_number_afterwards(
 ):
     of_gradients = spy_on_blas_threads(monkeypatch, Stack, "find_gradient")
     of_pca = spy_on_blas_threads(monkeypatch, prepare, "fit_pca")
-    seeded(4, hidden_layer_sizes=600, max_iter=1, solver=solver).fit(digits)
+    estimator = seeded(4, hidden_layer_sizes=600, max_iter=1, solver=solver)
+    estimator.fit(digits)
     assert of_gradients == of_pca == {1}
-    assert count_blas_threads() == {2}
-
-
-def test_blas_has_one_thread_in_a_batch_of_a_fit(digits, monkeypatch, two_blas_threads):
-    numbers = spy_on_blas_threads(monkeypatch, Stack, "find_gradient")
-    seeded(4, hidden_layer_sizes=600).partial_fit(digits[:200])
-    assert numbers == {1}
+    of_gradients.clear()
+    estimator.partial_fit(digits[:200])
+    assert of_gradients == {1}
     assert count_blas_threads() == {2}
 
 
@@ -343,20 +322,6 @@ def test_a_limit_of_one_thread_is_kept():
             1,
         )
     assert set(threads) == {threading.get_ident()}
-
-
-def test_large_calls_keep_the_order_of_blocks(two_blas_threads):
-    begins = map_in_threads(
-        lambda part: (part.start, part.stop),
-        10,
-        3,
-    )
-    assert begins == [
-        (0, 3),
-        (3, 6),
-        (6, 9),
-        (9, 10),
-    ]
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])

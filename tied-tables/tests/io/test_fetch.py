@@ -17,6 +17,16 @@ CSV = b"a,b\n1,2\n3,4\n"
 SECRET = base64.b64encode(b"me:s3cret").decode()
 
 
+# The status of an answer, and the length that it tells.
+ANSWERS = {
+    "sound": (200, len(CSV)),
+    "short": (200, 1000),
+    "part": (206, len(CSV)),
+    "changed": (203, len(CSV)),
+    "odd": (299, len(CSV)),
+}
+
+
 class Server(http.server.BaseHTTPRequestHandler):
     """Answers in the way that the path names."""
 
@@ -26,7 +36,11 @@ class Server(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         way = self.path.strip("/").partition("?")[0].removesuffix(".csv")
         with contextlib.suppress(ConnectionError):
-            getattr(self, f"answer_{way}", self.send_error)(404)
+            if way in ANSWERS:
+                status, length = ANSWERS[way]
+                self.send(length, CSV, status=status)
+            else:
+                getattr(self, f"answer_{way}", self.send_error)(404)
 
     def send(self, length, *parts, status=200):
         self.send_response(status)
@@ -36,15 +50,9 @@ class Server(http.server.BaseHTTPRequestHandler):
         for part in parts:
             self.wfile.write(part)
 
-    def answer_sound(self, _):
-        self.send(len(CSV), CSV)
-
     def answer_locked(self, _):
         is_known = self.headers["Authorization"] == f"Basic {SECRET}"
         self.send(len(CSV), CSV) if is_known else self.send_error(401)
-
-    def answer_short(self, _):
-        self.send(1000, CSV)
 
     def answer_endless(self, _):
         self.send(None, CSV)
@@ -61,15 +69,6 @@ class Server(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", length)
         self.end_headers()
         self.wfile.write(CSV)
-
-    def answer_part(self, _):
-        self.send(len(CSV), CSV, status=206)
-
-    def answer_changed(self, _):
-        self.send(len(CSV), CSV, status=203)
-
-    def answer_odd(self, _):
-        self.send(len(CSV), CSV, status=299)
 
     def trickle(self, content):
         for byte in content * 20:

@@ -108,18 +108,6 @@ def test_each_planted_error_is_found_with_what_was_there(places, to_table):
     assert found == {(row, column): clean[column][row] for row, column in planted}
 
 
-def test_the_reason_tells_the_counts(places, to_table):
-    row = 3
-    zip, city = places["zip"][row], places["city"][row]
-    n_rows = places["zip"].count(zip)
-    places["city"][row] = "Atlantis"
-    [doubt] = find_doubts(to_table(places))
-    assert doubt.value == "Atlantis"
-    assert doubt.reason == (
-        f"city is {city} in {n_rows - 1} of {n_rows} rows with zip {zip}"
-    )
-
-
 def test_a_table_without_errors_has_no_doubts(places, to_table):
     assert find_doubts(to_table(places)) == []
 
