@@ -1,12 +1,8 @@
 """What the commands do, as functions of frames."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
-from tests.marks import slow
 
 from tied_tables import TiedAutoencoder, check, corrections
 from tied_tables.datasets import make_clients
@@ -52,25 +48,6 @@ def test_a_frame_in_which_nothing_is_wrong_has_an_empty_list():
     listed = corrections(frame, model)
     assert len(listed) == 0
     assert list(listed)[:3] == ["row", "column", "value"]
-
-
-@slow
-def test_python_lists_what_the_command_lists(clients, fitted, tmp_path):
-    clients.to_csv(tmp_path / "rows.csv", index=False)
-    frame = pd.read_csv(tmp_path / "rows.csv")
-    model = TiedAutoencoder(2, max_iter=20, random_state=0).fit(frame)
-    model.save(tmp_path / "m.safetensors")
-    line = "corrections m.safetensors rows.csv -o listed.csv -q".split()
-    subprocess.run(
-        [sys.executable, "-m", "tied_tables", *line], cwd=tmp_path, check=True
-    )
-    expected = pd.read_csv(tmp_path / "listed.csv", dtype={"value": str})
-    listed = corrections(frame, model)
-    assert len(expected) == len(listed) > 0
-    for name in ("row", "column", "value", "why"):
-        assert listed[name].fillna("").astype(str).tolist() == (
-            expected[name].fillna("").astype(str).tolist()
-        )
 
 
 def test_a_model_is_fitted_where_none_is_given(clients):

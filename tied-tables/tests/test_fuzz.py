@@ -30,7 +30,7 @@ def run(program, *arguments, **environment):
 
 
 def test_mutants_of_tables_and_models_are_refused_or_give_what_they_promise():
-    run("campaign.py", "tables", "safetensors", "--count", 150)
+    run("campaign.py", "tables", "safetensors", "--count", 50)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -59,14 +59,3 @@ def test_a_failure_at_any_call_leaves_the_old_file_or_the_new_one(tmp_path):
 @pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
 def test_a_call_that_fails_is_told_and_leaves_no_part_file():
     assert run("random_faults.py", "--runs", 5)[-1].startswith("done 5")
-
-
-@needs_compiler
-def test_a_disk_at_its_limit_is_one_sentence_and_leaves_the_old_output():
-    *lines, last = run("shortages.py", "--rows", 2000)
-    assert (len(lines), last) == (16, "done")
-    for line in lines:
-        assert "tied-tables: cannot write 'out/" in line
-        assert line.endswith(
-            ("free some space. (exit code 1)", "another file. (exit code 1)")
-        )

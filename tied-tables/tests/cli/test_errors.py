@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from tests.marks import slow
 
 from tied_tables.fit import sample
 from tied_tables.io import TableError, open_table
@@ -111,6 +112,7 @@ WRONG = {
     "sample clients.npy": "an array holds nothing else; use .csv or .parquet",
     "chek rows.csv --strict": "'chek'; write tied-tables check rows.csv --strict.",
     "-x.csv": "write it as in tied-tables score rows.csv, or see tied-tables --help.",
+    "encode m.safetensors fruit.csv -o out.csv --cluster local": "name a folder",
     "steam": "there is no command 'steam'; tied-tables --help lists all.",
 }
 
@@ -143,6 +145,14 @@ def files(folder, bad_folder):
 @pytest.mark.parametrize("line", WRONG)
 def test_wrong_use_is_refused(refused, files, line):
     assert WRONG[line] in refused(line)
+
+
+@slow
+def test_an_address_without_a_scheduler_is_told_of(refused, monkeypatch):
+    monkeypatch.setattr("tied_tables.rows._cluster.SECONDS", 1)
+    line = "encode m.safetensors fruit.csv -o out --cluster"
+    assert "no address such as tcp://" in refused(f"{line} 127.0.0.1", 1)
+    assert "no scheduler of Dask answers" in refused(f"{line} tcp://127.0.0.1:1", 1)
 
 
 def test_a_deleted_working_folder_is_named(refused, folder, monkeypatch):
@@ -331,16 +341,21 @@ def test_debug_shows_the_traceback_before_the_sentence(tied_tables):
         ("Report,,\n,,\na,b,c\n1,2,3\n", "--skip 2", "skip=2"),
         ("0.5,2\n1,3\n", "--no-header", "header=False"),
         ("% by hand\na,b\n1,2\n", "--comment", "comment=..."),
+        ("a;b\n1.500;1\n2.500;2\n", "--decimal .", "decimal=."),
     ],
 )
 def test_an_option_is_named_as_the_shell_or_python_writes_it(
     tied_tables, folder, text, option, argument
 ):
     (folder / "rows.csv").write_text(text)
-    said = tied_tables("check rows.csv", 2).err
+    code = 0 if argument == "decimal=." else 2
+    said = tied_tables("check rows.csv", code).words
     assert f" {option}" in said
     assert argument not in said
-    with pytest.raises(TableError) as error:
-        open_table("rows.csv")
-    assert argument in str(error.value)
-    assert "--" not in str(error.value)
+    assert "`" not in said
+    try:
+        said = str(open_table("rows.csv").notes)
+    except TableError as error:
+        said = str(error)
+    assert argument in said
+    assert "--" not in said

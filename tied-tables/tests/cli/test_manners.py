@@ -133,24 +133,6 @@ def test_a_table_is_read_as_the_options_say(tied_tables, folder, options):
     assert [fact["name"] for fact in found["columns"]] == list(names)
 
 
-SETTINGS = {  # of each text: the exit code, and the words
-    "Clients 2026,,\na,b,c\n1,2,3\n": (2, "pass over it with --skip 1, or"),
-    "0.5,2\n1,3\n": (2, "give --no-header."),
-    "a;b\n1.500;1\n2.500;2\n": (0, "give --decimal . if it"),
-    "a,b\n1,2\n# end\n": (2, "over comments with --comment and"),
-}
-
-
-@pytest.mark.parametrize("text", SETTINGS)
-def test_what_can_be_set_is_named_as_an_option(tied_tables, folder, text):
-    (folder / "rows.csv").write_text(text)
-    code, named = SETTINGS[text]
-    printed = tied_tables("check rows.csv", code)
-    words = " ".join((printed.out + printed.err).split())
-    assert named in words
-    assert "`" not in words
-
-
 @pytest.mark.parametrize("name", ["clients.csv", "clients.parquet", "clients.tsv.gz"])
 def test_sample_writes_the_clients_of_its_seed(tied_tables, name):
     done = tied_tables(f"sample {name} --seed 1")
@@ -319,47 +301,32 @@ def test_a_reader_that_has_closed_its_pipe_ends_the_command_without_a_word(proce
     assert (done.code, done.err) == (1, "")
 
 
+ADDRESSES = {
+    "fit {} -o new.safetensors --hidden 2 --epochs 1 --json": 0,
+    "encode {} --model new.safetensors -o codes.csv": 0,
+    "report new.safetensors {} -o new.html --against {}": 0,
+    "inspect new.safetensors --json": 0,
+    "check {}": 0,
+    "check {} --columns none --debug": 2,
+    "score {} --thresh 3": 2,
+    "chekc {}": 2,
+}
+
+
 @slow
 def test_secrets_of_an_address_are_neither_kept_nor_told(tied_tables, folder):
     with serve_folder(folder) as place:
-        address = f"http://me:s3cret@{place}"
-        table = f"'{address}/fruit.csv?token=T0K3N'"
-        options = "--hidden 2 --epochs 1 --json"
-        done = [
-            tied_tables(f"fit {table} -o new.safetensors {options}"),
-            tied_tables(
-                f"report new.safetensors {table} -o new.html --against {table}"
-            ),
-            tied_tables("inspect new.safetensors --json"),
-            tied_tables(f"check {table} --columns none", 2),
-            tied_tables(f"check '{address}/none.csv?token=T0K3N' --debug", 2),
-            tied_tables("check 's3://ME:s3cret@no_bucket!/x.csv?token=T0K3N'", 2),
-        ]
-    assert "127.0.0.1" in done[2].out
-    texts = [(folder / name).read_bytes() for name in ("new.safetensors", "new.html")]
-    texts += [(result.out + result.err).encode() for result in done]
-    for text in texts:
-        assert b"s3cret" not in text
-        assert b"T0K3N" not in text
-
-
-@pytest.mark.parametrize(
-    ("line", "code"),
-    [
-        ("fit {} -o new.safetensors --epochs 1", 0),
-        ("check {}", 0),
-        ("score {} --thresh 3", 2),
-        ("chekc {}", 2),
-        ("encode {} --model new.safetensors -o codes.csv", 0),
-    ],
-)
-def test_no_command_prints_the_secrets_of_an_address(tied_tables, line, code):
-    with serve_folder(".") as place:
         address = f"'http://user:s3cret@{place}/fruit.csv?token=T0KEN'"
-        done = tied_tables(line.format(address), code)
-        assert f"http://{place}/fruit.csv" in done.out + done.err
-    for secret in ("user", "s3cret", "T0KEN"):
-        assert secret not in (done.out + done.err)
+        done = [
+            tied_tables(line.format(address, address), code)
+            for line, code in ADDRESSES.items()
+        ]
+    texts = [result.out + result.err for result in done]
+    assert place in texts[0]
+    for name in ("new.safetensors", "new.html"):
+        texts.append((folder / name).read_bytes().decode(errors="replace"))
+    for text in texts:
+        assert not re.search("user:|s3cret|T0KEN", text)
 
 
 def test_an_escape_code_in_the_name_of_a_file_does_not_reach_the_terminal(tied_tables):

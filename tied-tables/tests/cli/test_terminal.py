@@ -99,7 +99,6 @@ def read_words(lines):
         "inspect m.safetensors",
         "score m.safetensors fruit.csv",
         "corrections m.safetensors fruit.csv",
-        "score m.safetensors none.csv",
         "chekc rows.csv",
     ],
 )

@@ -16,7 +16,7 @@ from pyarrow import fs, parquet
 from tests.marks import slow
 from tests.processes import find_port, run_python
 
-from tied_tables import TiedAutoencoder, _processors, cli
+from tied_tables import TiedAutoencoder, _processors
 from tied_tables.rows import connect
 
 from .conftest import run
@@ -218,34 +218,6 @@ def test_a_recipe_for_an_engine_gives_the_codes_of_the_command(
         for table in (parquet.read_table(output), alone("encode"))
     )
     assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--cluster", "127.0.0.1"], "no address such as tcp://"),
-        (["--cluster", "local", "-o", "x.csv"], "name a folder"),
-        pytest.param(
-            ["--cluster", "tcp://127.0.0.1:1"],
-            "no scheduler of Dask answers",
-            marks=slow,
-        ),
-    ],
-)
-def test_wrong_use_is_one_sentence(
-    options, message, model, folder, tmp_path, monkeypatch, capfd
-):
-    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "1s")
-    monkeypatch.chdir(tmp_path)
-    command = ["tied-tables", "encode", str(model), str(folder), "-o", "out"]
-    monkeypatch.setattr(sys, "argv", [*command, *options])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    errors = capfd.readouterr().err
-    assert ended.value.code in (1, 2)
-    assert message in errors.splitlines()[-1]
-    assert "Traceback" not in errors
-    assert os.listdir() == []
 
 
 STOPPED = """
