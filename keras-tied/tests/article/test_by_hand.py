@@ -20,6 +20,8 @@ from keras_tied.article import (
     loss_and_gradient,
 )
 
+from ..layers.oracles import slopes
+
 STEP = 1e-5
 RNG = default_rng(0)
 ROWS = RNG.uniform(size=(30, 5))
@@ -51,19 +53,15 @@ def mse(X, *weights):
 
 
 def central_differences(X, weights):
-    """The derivative of the loss in each number, by two evaluations each."""
-    slopes = []
+    """The derivative of the loss in each number of the weights."""
+    found = []
     for which, weight in enumerate(weights):
-        slope = np.empty_like(weight)
-        for index in np.ndindex(weight.shape):
-            losses = []
-            for step in (STEP, -STEP):
-                moved = [each.copy() for each in weights]
-                moved[which][index] += step
-                losses.append(mse(X, *moved))
-            slope[index] = (losses[0] - losses[1]) / (2 * STEP)
-        slopes.append(slope)
-    return slopes
+
+        def lose(moved, which=which):
+            return mse(X, *weights[:which], moved, *weights[which + 1 :])
+
+        found.append(slopes(lose, weight, STEP))
+    return found
 
 
 @st.composite
