@@ -132,6 +132,10 @@ def test_numbers_of_safe_csv_stay_numbers(tied_tables, fruit):
     assert pd.read_parquet("new.parquet")["length"].equals(before["length"])
 
 
+PADDED = {"kind": " kind", "length": "length ", "count": "  count "}
+"""Names in files that hold blanks, which belong to no name and stay in a copy."""
+
+
 def make_records(fruit, rng, gap=None):
     """Rows of numbers, truth values and text, some of which are gaps, and how many."""
     rows, is_gap = make_gaps(fruit, rng)
@@ -139,7 +143,7 @@ def make_records(fruit, rng, gap=None):
     rows["ripe"] = rows["ripe"] == "true"
     rows = rows.astype(object)
     rows[FILLED] = rows[FILLED].mask(is_gap, gap)
-    return rows.to_dict("records"), is_gap.sum()
+    return rows.rename(columns=PADDED).to_dict("records"), is_gap.sum()
 
 
 OBJECTS = {
@@ -167,7 +171,7 @@ def test_a_copy_of_json_differs_in_its_gaps_alone(
     pattern = re.escape(text).replace(re.escape(gap), '[-.\\w]+|"[a-z]+"'.join("()"))
     copy = read(f"new{name}").decode()
     assert re.fullmatch(pattern, copy)
-    assert not re.search('"(weight|count)": ?"', copy)
+    assert not re.search('"(weight|  count )": ?"', copy)
 
 
 def test_members_that_a_json_object_lacks_are_added(tied_tables, fruit, rng):
@@ -179,7 +183,7 @@ def test_members_that_a_json_object_lacks_are_added(tied_tables, fruit, rng):
     for row, line in zip(rows, read("new.jsonl").splitlines(), strict=True):
         copy = json.loads(line)
         assert copy.items() >= row.items()
-        assert {*FILLED} <= {*copy}
+        assert {*FILLED} <= {*map(str.strip, copy)}
 
 
 def test_a_copy_of_a_workbook_has_its_formats_and_other_sheets(tied_tables, fruit, rng):
@@ -244,7 +248,7 @@ def test_a_copy_of_a_file_with_types_has_these_and_its_other_columns(
     tied_tables, fruit, rng, ending
 ):
     rows, n_gaps = make_records(fruit, rng)
-    frame = pd.DataFrame(rows).astype({"weight": "float32", "kind": "category"})
+    frame = pd.DataFrame(rows).astype({"weight": "float32", " kind": "category"})
     frame["half"] = frame["weight"].astype("float16")
     frame["day"] = pd.to_datetime(fruit["day"]).astype("datetime64[ns]")
     getattr(frame, f"to_{ending}")(f"rows.{ending}")
@@ -254,34 +258,8 @@ def test_a_copy_of_a_file_with_types_has_these_and_its_other_columns(
     table, copy = load(f"rows.{ending}"), load(f"new.{ending}")
     assert copy.schema.equals(table.schema, check_metadata=True)
     old, new = table.to_pandas(), copy.to_pandas()
-    assert not new[FILLED].isna().any(axis=None)
+    assert not new.rename(columns=str.strip)[FILLED].isna().any(axis=None)
     pd.testing.assert_frame_equal(new.where(old.notna()), old.where(old.notna()))
-
-
-@pytest.mark.parametrize("ending", ["parquet", "jsonl", "xlsx"])
-def test_names_with_blanks_are_those_of_csv_and_stay_in_the_copy(
-    tied_tables, fruit, rng, ending
-):
-    rows, n_gaps = make_records(fruit, rng)
-    names = {name: f" {name} " for name in fruit if name != "name"}
-    rows = pd.DataFrame(rows).rename(columns=names)
-    if ending == "jsonl":
-        rows.to_json("rows.jsonl", orient="records", lines=True)
-    elif ending == "xlsx":
-        pytest.importorskip("openpyxl")
-        rows.to_excel("rows.xlsx", index=False)
-    else:
-        rows.to_parquet("rows.parquet")
-    done = tied_tables(f"fill m.safetensors rows.{ending} -o new.{ending}")
-    assert done.out.startswith(f"filled {n_gaps} cells to ")
-    if ending == "jsonl":
-        copy = pd.read_json("new.jsonl", lines=True)
-    elif ending == "xlsx":
-        copy = pd.read_excel("new.xlsx", engine="openpyxl")
-    else:
-        copy = pd.read_parquet("new.parquet")
-    assert list(copy) == list(rows)
-    assert not copy[[names[name] for name in FILLED]].isna().any(axis=None)
 
 
 def test_each_cell_that_is_filled_is_listed_with_how_sure_it_is(

@@ -243,11 +243,15 @@ READS = [
     (f"tbd|{PRICES}", "numbers in $", ""),
     (f"soon|{DAYS}", "dates such as 2024-01-02", ""),
     ("oui|non", "oui or non", "1|0"),
+    ("yes|no|-|–", "yes or no", "1|0|nan|nan"),  # noqa: RUF001
+    ("ja|nein|-|–", "ja or nein", "1|0|nan|nan"),  # noqa: RUF001
+    ("T|F|-|–", "T or F", "1|0|nan|nan"),  # noqa: RUF001
+    ("true|false|-|–", "true or false", "1|0|nan|nan"),  # noqa: RUF001
     ("on|off", "on or off", "1|0"),
     ("TRUE|FALSE", "TRUE or FALSE", "1|0"),
     ("1|2|3+", "categories", ""),
 ]
-GONE = {"DNF", "25:61", "yse", "1.0", "tbd", "soon", "-", "--", ".", "#N/A", "n/a"}
+GONE = {*"DNF 25:61 yse 1.0 tbd soon - – -- . #N/A n/a".split()}  # noqa: RUF001
 """Texts of `READS` that are no value of their columns."""
 
 
@@ -293,18 +297,6 @@ def test_what_begins_with_digits_and_is_not_read_is_asked_about(form, is_asked):
     assert len(str(fact.warnings)) < 300
     _, [fact] = survey({"a b": texts}, categorical=["a b"])
     assert not fact.warnings
-
-
-@pytest.mark.parametrize("pair", ["yes|no", "ja|nein", "T|F", "true|false"])
-def test_a_dash_beside_words_for_yes_and_no_is_missing(pair):
-    texts = [*pair.split("|"), "-", "–"] * 9  # noqa: RUF001
-    batch = pa.record_batch({"x": texts})
-    columns, [fact] = Columns.survey(batch)
-    is_dash = [False, False, True, True] * 9
-    assert fact.missing == 18
-    assert fact.misread == 0
-    assert_array_equal(columns.encode(batch)[:, 0], [1, 0, np.nan, np.nan] * 9)
-    assert_array_equal(columns.find_gaps(batch)["x"], is_dash)
 
 
 def test_a_dash_beside_a_plus_is_no():

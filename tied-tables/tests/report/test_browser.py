@@ -15,7 +15,7 @@ from tied_tables.columns import Column, Kind, NumberText, Times, TruthText
 from tied_tables.report import Report
 
 from ..estimator.networks import seeded
-from .conftest import SETTLE, make_report
+from .conftest import SETTLE, make_report, parse
 
 HOSTILE = [
     '<img src=x onerror="window.ran=1">',
@@ -116,6 +116,8 @@ def test_hostile_texts_are_shown_as_texts_and_never_run(everything, opened):
     image = '<img src=x onerror="window.ran=1">'
     assert report.said == []
     assert [address.partition(":")[0] for address in report.asked_for] == ["file"]
+    attributes = {name for name, _ in parse(everything).attributes}
+    assert not attributes & {"onerror", "onmouseover"}
     page.evaluate("text => document.body.insertAdjacentHTML('beforeend', text)", image)
     page.wait_for_timeout(100)
     assert page.evaluate("window.ran") is None

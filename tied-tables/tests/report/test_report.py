@@ -4,8 +4,6 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from tests.marks import slow
@@ -107,25 +105,6 @@ def test_the_columns_with_the_largest_errors_are_shown_in_order(rng):
     _, _, bars = parse(make_report(X, errors=errors)).text.partition("Mean error")
     found = re.findall(r"column \d+", bars)
     assert found[:30] == [f"column {i}" for i in range(30, 0, -1)]
-
-
-@slow
-@given(st.text(min_size=1, max_size=40))
-def test_no_text_makes_an_element_or_an_attribute(text):
-    X = np.arange(8.0).reshape(4, 2)
-
-    def make(name):
-        lists = dict.fromkeys(["ids", "labels"], [name] * 4)
-        texts = dict.fromkeys(["title", "command", "label_name"], name)
-        texts |= {
-            "versions": {name: name},
-            "notes": [name],
-            "feature_names": [name] * 2,
-        }
-        page = parse(make_report(X, **lists, **texts))
-        return page.names, [name for name, _ in page.attributes]
-
-    assert make(text) == make("plain")
 
 
 def test_a_name_that_is_no_unicode_can_be_written(arrays):
@@ -349,6 +328,7 @@ def test_a_category_that_is_rare_does_not_drift(rng):
     old, new = np.eye(3)[[0] * 49 + [1]], np.eye(3)[[2] + [0] * 48 + [1]]
     scores = np.ones(50)
     [drift], _ = compare((old, scores), (new, scores), columns).find_drift()
+    assert drift.moved == pytest.approx(0.02)
     assert not drift.has_drifted
 
 
@@ -370,16 +350,3 @@ def test_rows_like_those_of_training_have_not_drifted(rng):
     model = seeded(3, max_iter=2).fit(old)
     _, score = Report.from_estimator(model, new, old=("old.csv", old)).find_drift()
     assert not score.has_drifted
-
-
-def test_drift_of_frames(rng):
-    old = pd.DataFrame(
-        {
-            "height": rng.normal(size=200),
-            "town": ["a", "b"] * 100,
-        }
-    )
-    new = old.assign(town=["a", "a", "a", "b"] * 50)
-    report = Report.from_estimator(seeded(1, max_iter=1).fit(old), new, old=("", old))
-    [drift, _], _ = report.find_drift()
-    assert (drift.name, drift.moved) == ("town", 0.25)
