@@ -120,16 +120,9 @@ def test_no_filled_cell_of_safe_csv_is_a_formula(tied_tables, rng):
     assert len(values) == 10
     tied_tables(f"{line} --safe-csv")
     assert list(pd.read_csv("cells.csv")["value"]) == [f"'{value}" for value in values]
-
-
-def test_numbers_of_safe_csv_stay_numbers(tied_tables, fruit):
-    fruit.assign(note="=1+1").to_csv("rows.csv", index=False)
-    tied_tables("fill m.safetensors rows.csv -o new.csv --safe-csv")
-    before, after = pd.read_csv("rows.csv"), pd.read_csv("new.csv")
-    assert after["length"].equals(before["length"])
-    assert (after["note"] == "'=1+1").all()
-    tied_tables("fill m.safetensors rows.csv -o new.parquet")
-    assert pd.read_parquet("new.parquet")["length"].equals(before["length"])
+    table = pd.read_csv("new.csv")
+    assert set(table["word"]) == {"'=1+1", "'@sum"}
+    assert table["size"].equals(pd.read_csv("rows.csv")["size"])
 
 
 PADDED = {"kind": " kind", "length": "length ", "count": "  count "}

@@ -692,38 +692,26 @@ def test_python_gives_the_reasons_and_corrections_of_the_shell(tied_tables, frui
 
 
 def test_rules_of_the_model_judge_new_rows_and_fill_gaps(tied_tables, rng):
-    n = 400
-    zip = rng.permutation(np.arange(n) % 20)
-    price = rng.uniform(2, 90, n).round(2)
-    units = rng.integers(2, 9, n)
-    rows = pd.DataFrame(
-        {
-            "zip": [f"0{i}123" for i in zip],
-            "city": [f"city {'abcdefghij'[i % 10]}{i // 10}" for i in zip],
-            "price": price,
-            "units": units,
-            "total": (price * units).round(2),
-        }
-    )
+    price = rng.uniform(2, 90, 400).round(2)
+    units = rng.integers(2, 9, 400)
+    rows = pd.DataFrame({"price": price, "units": units, "noise": rng.random(400)})
+    rows["total"] = (price * units).round(2)
     save(rows)
     tied_tables("fit rows.csv -o rows.safetensors --epochs 2")
-    new = rows.head(6).astype(object)
-    new.loc[1, "city"] = "Atlantis"
-    new.loc[2, "total"] = 10 * rows.loc[2, "total"]
+    new = rows.head(6).copy()
+    new.loc[2, "total"] = 0.07
     save(new, "new.csv")
     asked = tied_tables("corrections rows.safetensors new.csv --json").json
-    found = {each["row"]: each["suggestion"] for each in asked["corrections"][:2]}
-    assert found[2] == rows.loc[1, "city"]
-    assert float(found[3]) == rows.loc[2, "total"]
-    gaps = rows.head(6).astype(object)
-    gaps.loc[3, "city"] = gaps.loc[4, "total"] = gaps.loc[5, "price"] = None
+    first = asked["corrections"][0]
+    assert first["row"] == 3
+    assert float(first["suggestion"]) == rows.loc[2, "total"]
+    gaps = rows.head(6).copy()
+    gaps.loc[4, "total"] = gaps.loc[5, "price"] = None
     save(gaps, "gaps.csv")
     tied_tables("fill rows.safetensors gaps.csv -o filled.csv")
-    filled = pd.read_csv("filled.csv", dtype={"zip": str})
-    pd.testing.assert_frame_equal(filled, rows.head(6), check_dtype=False)
-    words = tied_tables("inspect rows.safetensors").out
+    pd.testing.assert_frame_equal(pd.read_csv("filled.csv"), rows.head(6))
     rule = "total = price x units: 100 % of 400 rows, 0 exceptions"
-    assert rule in words
+    assert rule in tied_tables("inspect rows.safetensors").out
     assert rule in tied_tables("inspect rows.safetensors --json").json["rules"]
 
 

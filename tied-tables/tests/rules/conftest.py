@@ -16,17 +16,22 @@ def places():
     }
 
 
+def write_orders(price, quantity, total, write="{:.2f}".format):
+    """A table of texts."""
+    return {
+        "price": list(map(write, price)),
+        "quantity": list(map(str, quantity)),
+        "total": list(map(write, total)),
+    }
+
+
 @pytest.fixture
 def orders():
     """Orders of which the total is the price times the quantity, 500 rows."""
     generator = np.random.default_rng(0)
     price = np.round(np.exp(generator.normal(3, 1, 500)), 2)
     quantity = 1 + generator.geometric(0.3, 500)
-    return {
-        "price": [f"{value:.2f}" for value in price],
-        "quantity": [str(value) for value in quantity],
-        "total": [f"{value:.2f}" for value in price * quantity],
-    }
+    return write_orders(price, quantity, price * quantity)
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ from tied_tables.rules.kinds import find_kinds
 from tied_tables.rules.numbers import Numbers, find_numbers
 from tied_tables.rules.relations import OPERATIONS, Relation, find_relations
 
+from .conftest import write_orders
+
 
 def find_doubts(table):
     return Rules.find(table).judge(table)
@@ -71,15 +73,9 @@ def test_a_column_that_is_mostly_a_copy_is_no_product(to_table):
     price = np.round(generator.uniform(1, 99, 1_000), 2)
     quantity = np.ones(1_000, int)
     quantity[:10] = 2
-    columns = {
-        "price": [f"{value:.2f}" for value in price],
-        "quantity": list(map(str, quantity)),
-        "total": [f"{value:.2f}" for value in price * quantity],
-    }
-    formulas = {
-        relation.formula for relation in Rules.find(to_table(columns)).relations
-    }
-    assert "total = price x quantity" not in formulas
+    columns = write_orders(price, quantity, price * quantity)
+    found = Rules.find(to_table(columns)).relations
+    assert "total = price x quantity" not in {relation.formula for relation in found}
 
 
 @pytest.mark.parametrize(
@@ -128,23 +124,17 @@ def test_numbers_with_either_decimal_mark_are_compared(mark, thousands, to_table
         text = f"{value:,.2f}" if thousands else f"{value:.2f}"
         return text.translate(str.maketrans(".,", ",.")) if mark == "," else text
 
-    columns = {
-        "price": list(map(write, price)),
-        "units": list(map(str, units)),
-        "total": list(map(write, total)),
-    }
-    table = to_table(columns)
+    table = to_table(write_orders(price, units, total, write))
     [relation] = Rules.find(table).relations
-    assert relation.formula == "total = price x units"
+    assert relation.formula == "total = price x quantity"
     [doubt] = find_doubts(table)
     right = f"{price[7] * units[7]:.2f}".rstrip("0").rstrip(".")
     assert (doubt.row, doubt.column) == (8, "total")
     assert doubt.suggestion == right.replace(".", mark)
 
 
-def write_german(value, places):
-    text = f"{value:,.{places}f}"
-    return text.translate(str.maketrans(".,", ",."))
+def write_german(value):
+    return f"{value:,.2f}".translate(str.maketrans(".,", ",."))
 
 
 GERMAN = {  # numbers that others write with three decimals: what is doubted, and told
@@ -161,14 +151,9 @@ def test_new_rows_are_read_with_the_decimal_mark_of_the_table(cells, to_table):
     generator = np.random.default_rng(0)
     price = np.round(generator.uniform(500, 3000, 300), 2)
     units = generator.integers(1, 9, 300)
-    columns = {
-        "price": [write_german(value, 2) for value in price],
-        "units": list(map(str, units)),
-        "total": [write_german(value, 2) for value in np.round(price * units, 2)],
-    }
+    columns = write_orders(price, units, np.round(price * units, 2), write_german)
     rules = Rules.find(to_table(columns))
-    names = ("price", "units", "total")
-    row = to_table({name: [cell] for name, cell in zip(names, cells, strict=True)})
+    row = to_table({name: [cell] for name, cell in zip(columns, cells, strict=True)})
     doubts = rules.judge(row)
     suggestions = [doubt.suggestion for doubt in doubts]
     assert suggestions == ([] if GERMAN[cells] is None else [GERMAN[cells]])
