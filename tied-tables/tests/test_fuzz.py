@@ -33,19 +33,6 @@ def test_mutants_of_tables_and_models_are_refused_or_give_what_they_promise():
     run("campaign.py", "tables", "safetensors", "--count", 50)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "estimator",
-        pytest.param("training", marks=pytest.mark.night),
-        pytest.param("model", marks=pytest.mark.night),
-    ],
-)
-def test_fits_of_ever_new_numbers_of_rows_take_no_more_memory(kind):
-    assert len(run("shapes.py", kind, "--fits", 200, KERAS_BACKEND="jax")) == 2
-
-
 @needs_compiler
 def test_a_failure_at_any_call_leaves_the_old_file_or_the_new_one(tmp_path):
     shim = tmp_path / "failing_io.so"

@@ -79,21 +79,24 @@ def test_gaps_are_filled_with_multiples_of_what_all_values_are(step, multiples, 
     assert filled.to_pylist() == [*values.tolist(), step]
 
 
-@pytest.mark.parametrize("minutes", [10, 45, 1440, 10_080])
-def test_times_are_decoded_as_far_apart_as_all_are(minutes):
-    steps = np.array([0, 1, 2, 5, 9, 30]) * np.timedelta64(minutes, "m")
-    times = np.datetime64("2026-01-05T09:07", "us") + steps
+CLOCK = [f"{hour:02}:30" for hour in (5, 6, 8, 9, 12, 20)]
+EVERY = np.array([0, 1, 2, 5, 9, 30])
+TIMES = {"a clock": (CLOCK, 0.005)} | {
+    f"{minutes} minutes": (
+        np.datetime64("2026-01-05T09:07", "us") + EVERY * np.timedelta64(minutes, "m"),
+        0.2 * minutes / 1440,
+    )
+    for minutes in (10, 45, 1440, 10_080)
+}
+
+
+@for_each(TIMES, "times", "off")
+def test_times_are_decoded_as_far_apart_as_all_are(times, off):
     batch = pa.record_batch({"at": times})
     columns = learn(batch)
-    numbers = columns.encode(batch) + 0.01
-    numbers[:, 0] += 0.2 * minutes / 1440
+    numbers = columns.encode(batch) + 0.005
+    numbers[:, 0] += off
     assert columns.decode(numbers).equals(batch)
-
-
-def test_times_of_day_are_decoded_as_far_apart_as_all_are():
-    batch = pa.record_batch({"at": [f"{hour:02}:30" for hour in (5, 6, 8, 9, 12, 20)]})
-    columns = learn(batch)
-    assert columns.decode(columns.encode(batch) + 0.005).equals(batch)
 
 
 @pytest.mark.parametrize("unit", [1e-300, 1e300, 1.0])

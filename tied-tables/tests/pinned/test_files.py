@@ -71,12 +71,10 @@ def test_a_file_has_the_parameters_that_it_had_and_todays_defaults(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_is_written_today_as_it_was(kind, tmp_path):
-    """Bit for bit; a loaded estimator keeps all but the version and the notes."""
+    """A loaded estimator keeps all but the version and the notes, bit for bit."""
     file = FOLDER / name_file(kind)
     contents = read(file)
     saved, copy = tmp_path / "m.safetensors", tmp_path / "copy.safetensors"
-    write(copy, contents)
-    assert copy.read_bytes() == file.read_bytes()
     load_pinned(kind).save(saved)
     write(copy, contents._replace(version=read(saved).version, notes=None))
     assert saved.read_bytes() == copy.read_bytes()

@@ -450,34 +450,6 @@ def test_bars_are_named_by_the_values_that_they_count(kinds, opened):
     assert titles[60] == "plum: 30 rows"
 
 
-def test_of_many_categories_some_have_bars_and_labels_are_in_order(opened):
-    X = np.eye(14)[np.r_[np.arange(14), 0, 0]]
-    page = make_report(
-        X,
-        columns=[Column("town", Kind.text, tuple("abcdefghijklmn"))],
-        labels=[-10.0, 1.0, 0.0, -1.0] * 4,
-    )
-    report = opened(page)
-    assert report.texts(".columns .ends") == ["a (19 %)\n12 of 14 categories"]
-    names = [text.split()[0] for text in report.texts(".group")]
-    assert names == ["-10", "-1", "0", "1"]
-
-
-def test_times_of_day_are_named_as_such(opened):
-    times = np.arange(48) / 48
-    angles = 2 * np.pi * (times + 0.25)
-    X = np.column_stack([times, np.sin(angles), np.cos(angles)])
-    column = Column(
-        "at",
-        Kind.time,
-        form=Times("%H:%M"),
-        origin=0.25,
-        cycles=("hour",),
-    )
-    report = opened(make_report(X, X, columns=[column]))
-    assert report.texts(".columns .ends") == ["06:00\n05:30"]
-
-
 def test_a_category_is_one_column_with_its_levels(kinds, opened):
     report = opened(kinds)
     report.find("1")

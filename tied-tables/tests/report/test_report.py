@@ -6,11 +6,12 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
-from tests.marks import slow
+from tests.marks import for_each, slow
 from tests.processes import run_python
 
-from tied_tables.columns import Column, Kind
+from tied_tables.columns import Column, Kind, Times
 from tied_tables.report import Report
+from tied_tables.report._colours import colour_by_label
 from tied_tables.report._columns import correlate
 from tied_tables.report._histograms import draw_histograms
 
@@ -87,6 +88,11 @@ def test_scores_and_errors_ignore_what_is_missing_and_rank_the_rows(arrays, rng)
 
 def list_texts(field):
     return [field["texts"][cell] for cell in field["cells"]]
+
+
+def test_numbers_as_labels_are_in_their_order():
+    groups = colour_by_label(np.array([-10.0, 1.0, 0.0, -1.0] * 4))["groups"]
+    assert [group["name"] for group in groups] == ["-10", "-1", "0", "1"]
 
 
 def test_labels_may_be_missing(arrays):
@@ -267,6 +273,27 @@ def test_histograms_count_the_values_of_each_column(rng):
 def test_any_values_have_a_histogram_of_all_of_them(values, kind):
     [found] = list_histograms(np.array(values)[:, None], Column("a", kind))
     assert sum(found.counts) == np.isfinite(values).sum()
+
+
+ANGLES = 2 * np.pi * (np.arange(48) / 48 + 0.25)
+ENDS = {
+    "many categories": (
+        Column("town", Kind.text, tuple("abcdefghijklmn")),
+        np.eye(14)[np.r_[np.arange(14), 0, 0]],
+        ["a (19 %)", "12 of 14 categories"],
+    ),
+    "times of day": (
+        Column("at", Kind.time, form=Times("%H:%M"), origin=0.25, cycles=("hour",)),
+        np.column_stack([np.arange(48) / 48, np.sin(ANGLES), np.cos(ANGLES)]),
+        ["06:00", "05:30"],
+    ),
+}
+
+
+@for_each(ENDS, "column", "X", "ends")
+def test_the_ends_of_a_histogram_name_what_is_there(column, X, ends):
+    [found] = list_histograms(X, column)
+    assert list(found.ends) == ends
 
 
 DRIFTING = [

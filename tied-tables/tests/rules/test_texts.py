@@ -1,70 +1,67 @@
-import numpy as np
 import pyarrow as pa
+from tests.marks import for_each
 
 from tied_tables.rules.kinds import find_kinds
 from tied_tables.rules.texts import doubt_encoding, doubt_patterns, doubt_suffixes
 
 
-def list_cells(doubts):
-    return [(doubt.row - 1, doubt.value, doubt.suggestion) for doubt in doubts]
+def put(texts, wrong):
+    """The texts with another one in the eighth row."""
+    return [*texts[:7], wrong, *texts[8:]]
 
 
-def test_letters_among_digits_are_doubted(to_table):
-    phones = [f"{number}" for number in range(10_000, 10_100)]
-    phones[7] = "3x0x7"
-    doubts = doubt_patterns(find_kinds(to_table({"phone": phones})))
-    assert list_cells(doubts) == [(7, "3x0x7", None)]
+PATIENTS = [f"{number} patients" for number in range(100, 200)]
+CODES = [f"AL-{number}" for number in range(100, 200)]
+PLACES = {"city": ["Reno", "Boise"] * 20, "state": ["NV", "ID"] * 20}
+SPOILT = ["Zürich", "Zürich".encode().decode("cp1252"), "Gen\ufffdve", "Gen\ufffdve"]
+ACCENTS = ["São Paulo", "Âge", "Ångström", "naïve", "Ça va", "10 £", "½"]
+# What is looked for, in which columns, and the rows, texts and suggestions found.
+CASES = {
+    "letters among digits": (
+        doubt_patterns,
+        {"phone": put([str(number) for number in range(10_000, 10_100)], "3x0x7")},
+        [(8, "3x0x7", None)],
+    ),
+    "a wrong letter beside a number": (
+        doubt_patterns,
+        {"sample": put(PATIENTS, "107 paxients")},
+        [(8, "107 paxients", "107 patients")],
+    ),
+    "codes with other letters": (doubt_patterns, {"code": put(CODES, "AK-107")}, []),
+    "another word of as many letters": (
+        doubt_patterns,
+        {"status": put(["1. Married", "2. Divorce"] * 50, "3. Widowed")},
+        [],
+    ),
+    "a text that ends in an empty column": (
+        doubt_suffixes,
+        {"city": put(PLACES["city"], "Boise ID"), "state": put(PLACES["state"], "")},
+        [(8, "Boise ID", "Boise")],
+    ),
+    "a text that also stands beside a value": (
+        doubt_suffixes,
+        {
+            "first": ["Source Verified", "Verified"] * 20,
+            "second": ["", "Verified", "Verified", ""] * 10,
+        },
+        [],
+    ),
+    "a wrong encoding": (
+        doubt_encoding,
+        {"city": SPOILT},
+        [(2, SPOILT[1], "Zürich"), (3, SPOILT[2], None), (4, SPOILT[2], None)],
+    ),
+    "accents": (doubt_encoding, {"city": ACCENTS}, []),
+}
 
 
-def test_a_wrong_letter_beside_a_number_is_doubted(to_table):
-    samples = [f"{number} patients" for number in range(100, 200)]
-    samples[7] = "107 paxients"
-    doubts = doubt_patterns(find_kinds(to_table({"sample": samples})))
-    assert list_cells(doubts) == [(7, "107 paxients", "107 patients")]
-
-
-def test_codes_with_other_letters_are_not_doubted(to_table):
-    codes = [f"AL-{number}" for number in range(100, 200)]
-    codes[7] = "AK-107"
-    assert not list(doubt_patterns(find_kinds(to_table({"code": codes}))))
-
-
-def test_a_text_that_ends_in_an_empty_column_is_doubted(to_table):
-    cities, states = ["Reno", "Boise"] * 20, ["NV", "ID"] * 20
-    cities[4], states[4] = "Reno NV", ""
-    doubts = doubt_suffixes(find_kinds(to_table({"city": cities, "state": states})))
-    assert list_cells(doubts) == [(4, "Reno NV", "Reno")]
-
-
-def test_a_wrong_encoding_is_doubted(to_table):
-    names = ["Zürich", "Genève", "Zürich".encode().decode("cp1252"), "Gen\ufffdve"]
-    doubts = doubt_encoding(find_kinds(to_table({"city": names})))
-    assert list_cells(doubts) == [(2, names[2], "Zürich"), (3, names[3], None)]
-
-
-def test_texts_with_accents_are_not_doubted(to_table):
-    names = ["São Paulo", "Âge", "Ångström", "naïve", "Ça va", "10 £", "½"]
-    assert not list(doubt_encoding(find_kinds(to_table({"city": names}))))
-
-
-def test_each_row_with_a_doubtful_text_is_named(to_table):
-    names = np.array(["fine"] * 10, object)
-    names[[2, 5]] = "bro\ufffdken"
-    doubts = doubt_encoding(find_kinds(to_table({"name": list(names)})))
-    assert [doubt.row for doubt in doubts] == [3, 6]
-
-
-def test_a_text_that_also_stands_beside_a_value_is_not_doubted(to_table):
-    first = ["Source Verified", "Verified"] * 20
-    second = ["", "Verified", "Verified", ""] * 10
-    columns = find_kinds(to_table({"first": first, "second": second}))
-    assert not list(doubt_suffixes(columns))
-
-
-def test_another_word_of_as_many_letters_is_not_doubted(to_table):
-    texts = ["1. Married", "2. Divorce"] * 50
-    texts[7] = "3. Widowed"
-    assert not list(doubt_patterns(find_kinds(to_table({"status": texts}))))
+@for_each(CASES, "find", "columns", "expected")
+def test_texts_that_differ_from_others_in_form_are_doubted(
+    find, columns, expected, to_table
+):
+    doubts = find(find_kinds(to_table(columns)))
+    found = [(doubt.row, doubt.value, doubt.suggestion) for doubt in doubts]
+    assert found == expected
 
 
 def test_columns_that_are_no_text_are_left_out():
