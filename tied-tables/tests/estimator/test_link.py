@@ -178,28 +178,6 @@ def test_the_score_is_the_share_of_deviance_that_is_explained(model):
     assert training.reconstruction_r2 == pytest.approx(shares.mean(), rel=1e-2)
 
 
-@pytest.mark.parametrize(
-    "params",
-    [
-        {},
-        {"solver": "lbfgs"},
-        {"noise": 0.1},
-        {"sparsity": 0.01},
-    ],
-)
-def test_probabilities_of_a_category_add_up_to_1_with_every_objective(params):
-    X = draw_classes(200)
-    fitted = quick_fit(X, **params)
-    rows = fitted.reconstruct(draw_classes(50, seed=1, missing=0.2))[:, IS_CLASS]
-    assert ((rows > 0) & (rows < 1)).all()
-    assert_allclose(
-        rows[:, 1:4].sum(axis=1),
-        1.0,
-        rtol=1e-5,
-    )
-    assert fitted.score(X) > 0
-
-
 def test_numbers_and_fits_without_held_out_rows_have_no_link():
     X = draw_classes(300)
     assert quick_fit(X, early_stopping=False).link is None
