@@ -16,7 +16,6 @@ from tests.marks import slow
 
 from keras_tied import mirror, tie
 
-from ..autoencoder.networks import chain
 from .cases import (
     assert_close,
     find,
@@ -187,29 +186,23 @@ OTHER_MODES = {
 }
 
 
+USES = {
+    "call": lambda model: find(model, "out"),
+    "mirror": lambda model: mirror(find(model, "encoder")),
+    "copy": lambda model: tie(find(model, "code"), untie=True),
+}
+
+
 @pytest.mark.parametrize("mode", OTHER_MODES)
 def test_a_kernel_that_cannot_be_read_is_an_error_that_names_its_layer(mode):
+    message = f"'code' was quantized as '{mode}'"
+    with pytest.raises(ValueError, match=message):
+        build("Dense").quantize(config=OTHER_MODES[mode])
     model = build("Dense")
     find(model, "code").quantize(config=OTHER_MODES[mode])
-    with pytest.raises(ValueError, match=f"'code' was quantized as '{mode}'"):
-        find(model, "out")(normal(1, 5, UNITS))
-
-
-@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
-@pytest.mark.parametrize("mode", OTHER_MODES)
-def test_a_model_is_not_quantized_to_what_cannot_be_read(mode):
-    model = build("Dense")
-    with pytest.raises(ValueError, match=f"'code' was quantized as '{mode}'"):
-        model.quantize(config=OTHER_MODES[mode])
-
-
-@pytest.mark.parametrize("mode", OTHER_MODES)
-def test_a_kernel_that_cannot_be_read_is_neither_mirrored_nor_copied(mode):
-    encoder = chain(layers.Dense(UNITS, name="code"), shape=(FEATURES,))
-    find(encoder, "code").quantize(config=OTHER_MODES[mode])
-    for make in (mirror, lambda encoder: tie(find(encoder, "code"), untie=True)):
-        with pytest.raises(ValueError, match=f"'code' was quantized as '{mode}'"):
-            make(encoder)(normal(1, UNITS))
+    for use in USES.values():
+        with pytest.raises(ValueError, match=message):
+            use(model)(normal(1, 5, UNITS))
 
 
 CODES = normal(5, 5, UNITS)

@@ -164,6 +164,15 @@ def test_a_signal_within_training_keeps_the_result(capsys, default_sigint):
 # Stops at the part file, before it gets its name.
 WAITS = f"import os; os.fsync = lambda _: input(print('at it')); {COMMAND}"
 WITHOUT_LINKS = f"import os; os.link = lambda *_: open('/'); {WAITS}"
+
+
+def start_and_wait(line, folder, program=WAITS):
+    """Start a command, which waits with a part file until it gets a line."""
+    process = start(line, folder, program)
+    assert process.stdout.readline() == "at it\n"
+    return process
+
+
 SIGNALS = ("SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1", "SIGALRM", "SIGPROF")
 
 
@@ -171,8 +180,7 @@ SIGNALS = ("SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1", "SIGALRM", "SIGPROF")
 @needs_posix
 def test_a_signal_that_can_be_caught_leaves_no_part_file(folder, signal_number):
     before = names(folder)
-    process = start(SAMPLE, folder, WAITS)
-    assert process.stdout.readline() == "at it\n"
+    process = start_and_wait(SAMPLE, folder)
     process.send_signal(signal_number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + signal_number
@@ -184,9 +192,8 @@ def test_a_signal_that_can_be_caught_leaves_no_part_file(folder, signal_number):
 @pytest.mark.parametrize("program", [WAITS, WITHOUT_LINKS])
 def test_of_two_commands_at_once_that_may_not_clobber_one_fails(folder, program):
     before = names(folder)
-    both = [start(f"{SAMPLE} --no-clobber", folder, program) for _ in range(2)]
-    for process in both:
-        assert process.stdout.readline() == "at it\n"
+    line = f"{SAMPLE} --no-clobber"
+    both = [start_and_wait(line, folder, program) for _ in range(2)]
     said = [process.communicate("\n\n", timeout=60)[1] for process in both]
     assert [process.returncode for process in both] == [0, 2]
     text = "it is there already; name another file.\n"
@@ -198,8 +205,7 @@ def test_of_two_commands_at_once_that_may_not_clobber_one_fails(folder, program)
 @slow
 def test_cells_that_came_meanwhile_are_not_clobbered(folder):
     line = "fill m.safetensors fruit.csv -o new.csv --cells cells.csv --no-clobber -q"
-    process = start(line, folder, WAITS)
-    assert process.stdout.readline() == "at it\n"
+    process = start_and_wait(line, folder)
     (folder / "cells.csv").write_text("mine")
     _, said = process.communicate("\n" * 9, timeout=60)
     assert "cannot write 'cells.csv': it is there already" in said
@@ -238,8 +244,7 @@ def test_a_half_written_file_is_deleted_by_the_next_command(
 @needs_posix
 def test_the_file_of_a_process_that_still_writes_stays(tied_tables, folder):
     before = names(folder)
-    other = start(f"{SAMPLE} --seed 1", folder, WAITS)
-    assert other.stdout.readline() == "at it\n"
+    other = start_and_wait(f"{SAMPLE} --seed 1", folder)
     [half] = names(folder) - before
     tied_tables(SAMPLE)
     fast = (folder / "clients.csv").read_bytes()
