@@ -18,7 +18,7 @@ from tied_tables.cli import _app
 __all__ = ["app", "main", "run"]
 # In the order of --help.
 COMMANDS = (
-    "sample check fit encode reconstruct decode fill score corrections plot"
+    "sample check rules fit encode reconstruct decode fill score corrections plot"
     " report export inspect"
 ).split()
 

@@ -33,6 +33,7 @@ from tied_tables.cli._table import (
     remark_notes,
 )
 from tied_tables.cli._text_layout import print_line
+from tied_tables.cli._validate import validate_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -100,6 +101,11 @@ def check(
     seed: Seed = 0,
     *,
     strict: bool = option("Fail if there is a warning.", "--strict", default=False),
+    rules: str | None = option(
+        "A file of tied-tables rules; exit with code 1 if the table breaks one.",
+        "--rules",
+        metavar="FILE",
+    ),
     columns: ColumnOptions,
     options: TableOptions,
     categories: Categories = False,
@@ -108,14 +114,17 @@ def check(
     """Show what the columns of a table read as, and what fit would make of them."""
     if json:
         be_quiet(True)
+    if rules is not None:
+        validate_table(data, rules, options, json)
+        return
     table = survey(data, options, columns, seed)
-    rules = table.rules.list_words()
+    words = table.rules.list_words()
     if json:
         facts = {"data": table.source.name, "rows": table.source.n_rows}
-        print_json(facts | table.to_json() | {"rules": rules})
+        print_json(facts | table.to_json() | {"rules": words})
     else:
         _print_survey(table, categories)
-        print_rules(rules, "check")
+        print_rules(words, "check")
         is_refused = any(fact.is_refused for fact in table.facts)
         is_pipe = data == STANDARD_INPUT  # which can be read once
         is_plain = not (strict or categories or seed)  # which score has not

@@ -1,0 +1,42 @@
+"""``tied-tables rules``: what nearly all rows of a table satisfy, as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tied_tables._text import format_quantity
+from tied_tables.cli._app import command
+from tied_tables.cli._check import survey
+from tied_tables.cli._options import Data, output_option
+from tied_tables.cli._output import print_result, replace_output
+from tied_tables.cli._progress import show_stages
+from tied_tables.cli._table import ColumnOptions, TableOptions, require_output
+
+ENDINGS = ["yml", "yaml", "json"]
+
+
+@command("tied-tables rules rows.csv -o rules.yml")
+def rules(
+    data: Data,
+    output: str = output_option(
+        "The file to write: .yml for Pointblank and check --rules, .json for JSON"
+        " Schema.",
+        default="*-rules.yml",
+    ),
+    *,
+    columns: ColumnOptions,
+    options: TableOptions,
+) -> None:
+    """Write what nearly all rows of a table satisfy, to check others."""
+    from tied_tables.expectations import find_steps, to_schema, to_yaml
+
+    require_output(output, False, data, ENDINGS)
+    table = survey(data, options, columns, seed=0)
+    with show_stages("counting"):
+        steps = find_steps(table.source, table.sample, table.columns, table.rules)
+    is_schema = output.endswith(".json")
+    written = to_schema(steps) if is_schema else to_yaml(steps, table.source)
+    with replace_output(Path(output)) as part:
+        part.write_bytes(written)
+    text = f"wrote {format_quantity(len(steps), 'rule')} to {output}"
+    print_result(False, {"output": output}, text)

@@ -1,0 +1,14 @@
+"""What rows of a table should satisfy, as a file that Pointblank reads, too."""
+
+from tied_tables.expectations._files import read_yaml, to_schema, to_yaml
+from tied_tables.expectations._find import find_steps
+from tied_tables.expectations._steps import Step, list_failing
+
+__all__ = [
+    "Step",
+    "find_steps",
+    "list_failing",
+    "read_yaml",
+    "to_schema",
+    "to_yaml",
+]

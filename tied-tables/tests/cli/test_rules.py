@@ -1,0 +1,29 @@
+"""``rules``, and ``check --rules``: what they print, and their exit codes."""
+
+from pathlib import Path
+
+from .conftest import save
+
+RULES = "check --rules rules.yml"
+
+
+def test_a_table_that_breaks_a_rule_is_printed_with_the_row(tied_tables, fruit):
+    assert "wrote " in tied_tables("rules fruit.csv -o rules.yml").out
+    assert " 0 broken" in tied_tables(f"{RULES} fruit.csv").out
+    fruit.loc[4, "kind"] = "car"
+    save(fruit)
+    done = tied_tables(f"{RULES} rows.csv", code=1)
+    assert " 1 broken" in done.out
+    assert "1 5 kind is one of " in done.words
+    results = tied_tables(f"{RULES} rows.csv --json", code=1).json["rules"]
+    assert [rule["first"] for rule in results if rule["rows"]] == [[5]]
+
+
+def test_what_cannot_be_checked_is_said_in_a_sentence(tied_tables, refused, fruit):
+    tied_tables("rules fruit.csv -o rules.yml")
+    save(fruit.drop(columns="kind"))
+    assert "has no column 'kind'" in refused(f"{RULES} rows.csv")
+    assert "missing.yml" in refused("check fruit.csv --rules missing.yml")
+    Path("rules.yml").write_text("steps: [{rows_distinct: {}}]")
+    assert "number 1" in refused(f"{RULES} fruit.csv")
+    assert ".yml" in refused("rules fruit.csv -o rules.txt")
