@@ -27,6 +27,7 @@ QUESTIONS = {
     "leave columns out": "howto/leave-columns-out.html",
     "memory": "howto/larger-than-memory.html",
     "drift": "howto/drift.html",
+    "pointblank": "howto/rules-file.html",
     "cron": "howto/nightly.html",
     "exit codes": "howto/exit-codes.html",
     "exported file kernel": "howto/what-a-file-holds.html",
