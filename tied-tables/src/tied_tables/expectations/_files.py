@@ -1,6 +1,7 @@
 """Steps as the YAML of Pointblank, and as JSON Schema."""
 
 import json
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,7 +33,7 @@ def to_yaml(steps: Sequence[Step], source: Source) -> bytes:
 def _describe_table(source: Source) -> Any:
     """Return how Pointblank reads a table: CSV with its gaps and texts."""
     path = source.name
-    if not path.endswith((".csv", ".tsv")):
+    if not path.endswith((".csv", ".tsv")) or not os.path.isfile(path):
         return path
     with open(path, errors="replace") as file:
         separator = max(",;\t|", key=file.readline().count)
