@@ -14,5 +14,5 @@ def test_rows_are_those_of_their_seed():
 
 
 def test_no_row_cannot_be_drawn():
-    with pytest.raises(ValueError, match="n_samples is 0"):
+    with pytest.raises(ValueError, match="n_samples=0"):
         make_clients(0)

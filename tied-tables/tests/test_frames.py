@@ -90,7 +90,7 @@ def test_columns_of_a_frame_are_described(clients):
         "twin": 0,
     }
     warned = found["warning"].dropna()
-    assert "'Bergn' 1 and 'Bergen'" in warned["town"]
+    assert "'Bergn' (1x) for 'Bergen'" in warned["town"]
     assert "'1000000000' in row 9" in warned["income"]
     assert "name the column in categorical_features" in warned["mostly"]
     assert not warned.str.contains("--").any()
@@ -113,5 +113,5 @@ def test_a_frame_whose_columns_cannot_be_used_is_described(clients):
 @pytest.mark.parametrize("function", [check, corrections])
 @pytest.mark.parametrize("X", [np.zeros((5, 2)), [1.0, 2.0]])
 def test_what_is_no_frame_is_refused(function, X):
-    with pytest.raises(TypeError, match="where a frame of pandas, Polars or Arrow"):
+    with pytest.raises(TypeError, match="X must be a pandas, Polars or Arrow frame"):
         function(X)

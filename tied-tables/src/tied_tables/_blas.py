@@ -53,7 +53,7 @@ class BlasLimit:
             self.before = {}
 
     def begin_in_child(self) -> None:
-        """Begin anew in a forked process, where the threads of its parent are not."""
+        """Begin again in a forked process, where the threads of its parent are not."""
         self.holders.clear()
         self._restore()
         self.lock.release()

@@ -25,14 +25,12 @@ from tied_tables.columns import (
 
 MOST_REFUSED, MOST_REASONS = 3, 8
 MOST_SHOWN_MISSPELT, MOST_SHOWN_LABELS = 3, 4
-LONGEST_LINE = 78  # characters, of what is said of a column
+LONGEST_LINE = 78  # characters, of the description of a column
 # By the topic of a remark. Braces stand for its attributes, for its value as a table
 # shows it (shown), for its texts in quotes (listed), and for what to do, which each
 # face words: the shell by its options, Python by the argument of the estimator.
 REASONS = {
-    Topic.all_different: (
-        "text of which nearly every value differs, {n} in {total} rows"
-    ),
+    Topic.all_different: ("text with {n:,} different values in {total:,} rows"),
     Topic.all_rare: "text of {n} categories, all of which are rare",
     Topic.constant: "always {shown!r}",
     Topic.copy: "the same as {text!r}",
@@ -44,68 +42,72 @@ REASONS = {
     Topic.label: "the label",
     Topic.long_text: "text of over {n:,} characters",
     Topic.mixed: (
-        "holds {text} in {share:.0%} of its values, and {n:,} others such as"
-        " {value!r}: correct them, or {reread}"
+        "holds {text} in {share:.0%} of its values and other text in {n:,}, such as"
+        " {value!r}; correct these, or {reread}"
     ),
     Topic.numeric_text: (
-        "text that looks like numbers, of too many kinds for categories"
+        "text like numbers, with too many different values for categories"
     ),
-    Topic.other_type: "values of type {text}",
+    Topic.other_type: "unsupported type {text}",
     Topic.row_numbers: "row numbers{for_id}",
     Topic.times_off: "a date or time",
-    Topic.unasked: "not among those asked for",
+    Topic.unasked: "not selected",
 }
 # What values may be instead: it stands beside what the column becomes.
 HINTS = {
-    Topic.maybe_kinds: "if 1 to {n} name kinds, {as_names}",
-    Topic.maybe_names: "if they are names, {leave_out}",
-    Topic.maybe_numeric: "if they are {text}, {as_missing}",
+    Topic.maybe_kinds: "if 1 to {n} are category codes, {as_names}",
+    Topic.maybe_names: "if these are ids, {leave_out}",
+    Topic.maybe_numeric: "if these are {text}, {as_missing}",
     Topic.other: f"{OTHER} holds {{share:.0%}} of the values",
 }
 WARNINGS = {
     Topic.bounds: (
-        "holds {value!r} and others such, {share:.0%} of its values, which are read as"
-        " {text}; if that is wrong, {leave_out}"
+        "has values such as {value!r} ({share:.0%} of all), read as {text}; if that is"
+        " wrong, {leave_out}"
     ),
     Topic.day_or_month: (
-        "holds {value!r}, of which day and month are not clear; {order_dates}"
+        "has an ambiguous order of day and month, as in {value!r}; {order_dates}"
     ),
     Topic.far: (
-        "holds {text}, far outside its other values (median {value}): correct what is"
+        "has {text}, far outside its other values (median {value}); correct it if it is"
         " wrong, or {mark_missing}"
     ),
     Topic.irregular: (
-        "holds text such as {value!r}, which is not read as numbers or times of one"
-        " form: write it so, or {as_names} if it names kinds"
+        "has text such as {value!r}, not in one number or date format; use one format,"
+        " or {as_names} if these are categories"
     ),
     Topic.marks: (
-        "holds {listed} in {share:.0%} of its values, beside {text}: they count as"
-        " missing; {as_names} if they name kinds"
+        "holds {text}, and {listed} in {share:.0%} of its values, treated as missing;"
+        " {as_names} if these are categories"
     ),
-    Topic.misspelt: "{value!r} {n:,} and {text!r} {total:,} times",
+    Topic.misspelt: "{value!r} ({n:,}x) for {text!r} ({total:,}x)",
     Topic.month_or_fraction: (
-        "holds {value!r}, which is read as a month; else {as_names}"
+        "has {value!r}, read as a month; if it is not one, {as_names}"
     ),
     Topic.mostly_rare: (
-        "has {n:,} kinds of values, {total} of which have a number of their own; the"
-        " others, {share:.0%} of the values, count as one"
+        "has {n:,} categories, only {total:,} of which are frequent; the others"
+        " ({share:.0%} of the values) are merged"
     ),
     Topic.partly_missing: (
-        "is {value!r} or missing; write what it is where it is missing"
+        "is either {value!r} or missing; if a gap stands for another value, fill it in"
     ),
-    Topic.scale: "has {value} beside {share:.0%} of its numbers, read as {text}",
+    Topic.scale: (
+        "has {value} after {share:.0%} of its numbers, read as a factor of {text}"
+    ),
     Topic.sentinel: (
-        "holds {value!r} in {n:,} of {total:,} rows, far from its other values: if it"
-        " stands for a missing one, {as_missing}"
+        "has {value!r} in {n:,} of {total:,} rows, far from its other values; if it"
+        " means missing, {as_missing}"
     ),
     Topic.spellings: (
-        "has {n} spellings of {total} categories, merged whatever their case"
+        "has {n} spellings of {total} categories, merged regardless of case"
     ),
     Topic.thousands: (
-        "holds {value!r}, which is read as thousands; if the comma stands before"
-        " decimals, {use_comma}"
+        "has {value!r}, read with a comma between thousands; if it is a decimal comma,"
+        " {use_comma}"
     ),
-    Topic.unit: "has {value} beside {share:.0%} of its numbers, read as if all had it",
+    Topic.unit: (
+        "has the unit {value} on {share:.0%} of its numbers; all are read in this unit"
+    ),
 }
 WORDS = REASONS | HINTS | WARNINGS
 
@@ -144,8 +146,8 @@ class FactText:
             return msgspec.convert(json, cls)
         except msgspec.ValidationError as error:
             raise TableError(
-                f"the facts of the columns in the model file are damaged ({error}); fit"
-                " it anew."
+                f"the facts about the columns in the model file are damaged ({error});"
+                " refit the model."
             ) from error
 
     def summarize(self, labels: str = "") -> str:
@@ -226,8 +228,8 @@ def describe_misread(misread: NotedValues, more: str = "") -> dict[str, str]:
     """Describe the values that were not of the kind of their column, by column."""
     return {
         column: (
-            f"holds {format_quantity(times, 'value')} that count{'s' * (times == 1)} as"
-            f" missing{more}: {misread.describe(column)}"
+            f"has {format_quantity(times, 'value')} treated as missing{more}:"
+            f" {misread.describe(column)}"
         )
         for column, times in misread.counts.items()
     }
@@ -247,8 +249,8 @@ def require_usable(
     if not columns.used:
         left_out = [f"{name!r} ({reason})" for name, reason in reasons.items()]
         raise TableError(
-            f"no column can be used: {', '.join(left_out[:MOST_REASONS])}; give one of"
-            " numbers."
+            f"no usable column: {', '.join(left_out[:MOST_REASONS])}; use a column of"
+            " numbers, dates or categories."
         )
 
 
@@ -270,6 +272,6 @@ def _describe_remarks(
         texts = [describe_remark(remark, remedies, fact.name) for remark in group]
         if topic is Topic.misspelt:
             pairs = list_some(texts, MOST_SHOWN_MISSPELT)
-            texts = [f"holds {pairs}: correct what is misspelt"]
+            texts = [f"may have misspellings: {pairs}; correct them"]
         clauses += texts
     return clauses

@@ -39,7 +39,7 @@ def check_writable(output: Path, endings: Collection[str]) -> None:
     if not output.name.lower()[1:].endswith(tuple(known)):
         known_endings = ", ".join(known)
         raise TableError(
-            f"{str(output)!r} has not one of the endings {known_endings}; choose one."
+            f"{str(output)!r} has no supported extension; use {known_endings}."
         )
     with report_write_errors(str(output), TableError):
         find_target(output)
@@ -81,7 +81,7 @@ def report_write_errors(
         reason = error.strerror or str(error)
         if isinstance(error, FileExistsError):  # which the user has ruled out
             kind = TableError
-        todo = "free some space" if is_full else "name another file"
+        todo = "free some space" if is_full else "choose another file"
         raise kind(f"cannot write {name!r}: {reason}; {todo}.") from error
 
 
@@ -171,7 +171,7 @@ def _create(part: Path, target: Path) -> None:
             target.touch(exist_ok=False)
             os.replace(part, target)
     except FileExistsError as error:
-        raise FileExistsError(error.errno, "it is there already", target) from error
+        raise FileExistsError(error.errno, "it already exists", target) from error
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
     first column.
     """
     if not causes:
-        return "no column alone makes it odd"
+        return "no single column explains the score"
     first, *other_causes = causes
     if first.expected is None:
         values = [f"{cause.column} {cause.value}" for cause in causes[:2]]

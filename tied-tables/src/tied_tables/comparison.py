@@ -93,9 +93,8 @@ def choose_width(curve: Sequence[Width]) -> int:
     """
     if any(math.isnan(width.hidden_error) for width in curve):
         raise ValueError(
-            "numbers of components are compared by hidden values, which are"
-            " reconstructed from other columns, and no value could be hidden: there is"
-            " one column, or too few values; give one number of components."
+            "n_components cannot be chosen, as no value could be hidden: there is one"
+            " column, or too few values; give one number of components."
         )
     return find_best_width(curve)
 

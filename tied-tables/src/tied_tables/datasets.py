@@ -13,7 +13,7 @@ def make_clients(
 ) -> dict[str, list[Any]]:
     """Make up a table of clients, by column: text, numbers, dates and truth values.
 
-    With e ~ N(0, 1) anew each time, an age is U{18..79}, the income exp(10 + min(age,
+    With a new e ~ N(0, 1) each time, an age is U{18..79}, the income exp(10 + min(age,
     50) / 50 + 0.3 e), the orders are Poisson(income / 4000), and 40 + 5 e is spent on
     each. The plan follows the income, and all else is uniform. One income in ten is
     missing. Two rows are odd: a third down the table, 25 times as much is spent, and
@@ -31,7 +31,7 @@ def make_clients(
         'client, town, age, income, plan, orders, spent, joined, newsletter'
     """
     if n_samples < 1:
-        raise ValueError(f"n_samples is {n_samples}; ask for at least 1 row.")
+        raise ValueError(f"n_samples={n_samples} must be at least 1.")
     from sklearn.utils import check_random_state  # which takes a while to import
 
     rng: np.random.RandomState = check_random_state(random_state)

@@ -33,7 +33,7 @@ def check(X: Any, *, categorical_features: Sequence[str] | None = None) -> Any:
         A frame of the same library, with a row for each column: `column`, its name;
         `reads_as`, what its values are; its `role`: used, constant, copy or unusable;
         `numbers`, how many it becomes; how many of its values are `missing`, `misread`
-        (which count as missing) and `distinct`; some `examples`; a `note` on why it is
+        (treated as missing) and `distinct`; some `examples`; a `note` on why it is
         left out or what else it may be; and a `warning` of doubtful values. Texts are
         missing where there is nothing to say.
 
@@ -54,7 +54,7 @@ def check(X: Any, *, categorical_features: Sequence[str] | None = None) -> Any:
         0   town  categories  used        2        0
         1   size     numbers  used        1        0
         >>> print(checked["warning"][1].partition(" (")[0])
-        holds '1000000' in row 8, far outside its other values
+        has '1000000' in row 8, far outside its other values
     """
     frame = _read(X)
     columns, facts = Columns.survey_frame(frame, categorical_features)
@@ -115,7 +115,7 @@ def corrections(
     """
     frame = _read(X)
     if same is not None and same not in frame.rows.schema.names:
-        raise TableError(f"X has no column {same!r}; give the name of one as same.")
+        raise TableError(f"X has no column {same!r}; set same to the name of one.")
     if model is None:
         model = _fit(X)
     fitted = model._model
@@ -135,8 +135,7 @@ def _read(X: Any) -> Frame:
     """Read a frame, and raise if it is none."""
     if not (hasattr(X, "columns") or hasattr(X, "column_names")):
         raise TypeError(
-            f"X is a {type(X).__name__}, where a frame of pandas, Polars or Arrow was"
-            " expected; make it one."
+            f"X must be a pandas, Polars or Arrow frame, not {type(X).__name__}."
         )
     return Frame.read(X)
 

@@ -36,83 +36,83 @@ FILES = {
 }
 FIT = {
     "none.csv": "'none.csv'",
-    "ragged.csv": "'ragged.csv' has 2 cells in line 42, where its first line has 3",
+    "ragged.csv": "'ragged.csv' has 2 cells in line 42, but 3 in its first line",
     "words.csv": "column 'a' holds integers in 89%",
     "infinite.csv": "row 41",
-    "one.csv": "'one.csv' has one row, and training needs 2 at least; add rows.",
-    "titled.csv": "has 3 columns, of which its first line names one, as a title does",
-    "titled.xlsx": "its first line names one, as a title does",
-    "rows.csv --components 9": "--components 9 is too many for 40 rows of 3 numbers; ask"
-    " for at most 3.",
+    "one.csv": "'one.csv' has one row, but training needs at least 2; add rows.",
+    "titled.csv": "has 3 columns, but text in only one cell of its first line",
+    "titled.xlsx": "text in only one cell of its first line",
+    "rows.csv --components 9": "--components 9 is too many for 40 rows of 3 numbers; use"
+    " at most 3.",
     "few.csv --components 1..2": "3 sample(s) (shape=(3, 3)) while a minimum of 10 is",
-    "towns.csv": "80 rows of 1 number; ask for at most 1, or use columns that were left out:"
-    " y (text of which nearly every value differs, 80 in 80 rows), z (always 'same').",
-    "rows.csv --components 0": "--components '0' is neither a whole number from 1 on",
-    "rows.csv --components 1.0": "--components '1.0' is neither a whole number from 1 on",
-    "rows.csv --components 3..1,2": "--components '3..1,2' is neither",
-    "rows.csv --components 1..": "--components '1..' is neither",
-    "rows.csv --components 1..65": "nor several such as 1..16 or 1,2,4, at most 64",
-    "rows.csv --components 0.5,2": "nor a share between 0 and 1",
-    "rows.csv --components 999999": "--components '999999' is neither",
+    "towns.csv": "80 rows of 1 number; use at most 1, or use columns that were left out:"
+    " y (text with 80 different values in 80 rows), z (always 'same').",
+    "rows.csv --components 0": "--components '0' is invalid; use a positive integer",
+    "rows.csv --components 1.0": "--components '1.0' is invalid",
+    "rows.csv --components 3..1,2": "--components '3..1,2' is invalid",
+    "rows.csv --components 1..": "--components '1..' is invalid",
+    "rows.csv --components 1..65": "a list such as 1..16 or 1,2,4 (at most 64 values)",
+    "rows.csv --components 0.5,2": "or a share between 0 and 1",
+    "rows.csv --components 999999": "--components '999999' is invalid",
     "rows.csv --components 1..3": "--components 3 is too many for 40 rows of 3 numbers; "
-    "ask for at most 2.",
+    "use at most 2.",
     "kinds.csv -q --components 1..2": "no value could be hidden: there is one column",
     "rows.csv --columns a --components 1,2": "1 feature(s) (shape=(40, 1)) while a minimum",
-    "rows.csv --hidden wide": "--hidden 'wide' is neither auto nor numbers of units",
-    "rows.csv --hidden 4,0": "--hidden '4,0' is neither auto",
+    "rows.csv --hidden wide": "--hidden 'wide' is invalid; use auto, or numbers",
+    "rows.csv --hidden 4,0": "--hidden '4,0' is invalid; use auto",
     "rows.csv --validation 1": "--validation",
     "rows.csv --columns a,z": "'z'",
-    "rows.csv --exclude a,b,c": "no column can be used",
+    "rows.csv --exclude a,b,c": "no usable column",
     "rows.csv --solver steam": "steam",
     "rows.csv --seed -1": "--seed",
     "rows.csv --epochs 0": "--epochs",
-    "rows.csv --workers 2": "--workers is for --cluster local; give that, or leave",
-    "rows.csv -o m.h5": "'m.h5' has not one of the endings .safetensors",
-    "rows.csv -o m.safetensors --no-clobber": "'m.safetensors' is there already",
+    "rows.csv --workers 2": "--workers needs --cluster local; add it, or",
+    "rows.csv -o m.h5": "'m.h5' has no supported extension; use .safetensors",
+    "rows.csv -o m.safetensors --no-clobber": "'m.safetensors' already exists",
 }
 WRONG = {
     **{f"fit -o new.safetensors {line}": said for line, said in FIT.items()},
-    "encode plain.safetensors two.npy -o c.npy": "'two.npy' has 2 columns of numbers, and"
-    " 'plain.safetensors', which knows no names, takes 3; give a table of these.",
-    "fill m.safetensors fruit.csv -o a.csv --cells ./a.csv": "or where the table goes",
+    "encode plain.safetensors two.npy -o c.npy": "'two.npy' has 2 numeric columns, but"
+    " 'plain.safetensors', fitted without column names, expects 3; give a table with these.",
+    "fill m.safetensors fruit.csv -o a.csv --cells ./a.csv": "or the file of the table",
     "check infinite.csv": "row 41",
     "fill m.safetensors fruit.csv -o a.csv --cells -": "--cells '-' is the standard out",
-    "decode m.safetensors rows.csv -o c.csv": "'rows.csv' has 3 columns of numbers, and a"
-    " code of 'm.safetensors' has 2; name them code0, code1 and so on.",
+    "decode m.safetensors rows.csv -o c.csv": "'rows.csv' has 3 numeric columns, but"
+    " codes of 'm.safetensors' have 2 components; name the code columns code0, code1.",
     "encode m.safetensors parts -o parts/b.csv": "'parts/b.csv' is a table that is read",
     "encode m.safetensors parts/*.csv -o parts/b.csv": "is a table that is read",
-    "encode m.safetensors fruit.csv -o c.csv --id z": "no column 'z' for --id; it has",
-    "score m.safetensors fruit.csv --threshold nan": "'nan' is neither a score such as 100",
-    "score m.safetensors fruit.csv --threshold 1/0": "'1/0' is neither a score such as 100",
-    "score m.safetensors fruit.csv --threshold 1/1000": "rarer than a model of 300 rows can"
-    " tell; give 1/300, or a score.",
-    "score m.safetensors fruit.csv --na x": "--na is for fitting, and there is a model",
+    "encode m.safetensors fruit.csv -o c.csv --id z": "no column 'z' for --id; available:",
+    "score m.safetensors fruit.csv --threshold nan": "'nan' is invalid; use a score such as 100",
+    "score m.safetensors fruit.csv --threshold 1/0": "'1/0' is invalid; use a score such as 100",
+    "score m.safetensors fruit.csv --threshold 1/1000": "cannot be estimated from 300"
+    " training rows; use 1/300, or a score.",
+    "score m.safetensors fruit.csv --na x": "cannot use --na with a fitted model; drop",
     "score m.safetensors fruit.csv --model m.safetensors": "both name a model",
-    "score -": "a pipe can be read once, and a model is fitted first: name a file, or",
-    "score fruit.csv --id nmae": "the table has no column 'nmae'; write 'name'.",
-    "score": "a table is missing; write it as in tied-tables score",
-    "score m.safetensors": "a table is missing",
-    "report fruit.csv a.html": "'fruit.csv' is no model, which ends in .safetensors;",
-    "encode fruit.csv": "Missing option '--output' / '-o'; write it as in tied-tables encode",
-    "check": "write it as in tied-tables check rows.csv, or see tied-tables check --help.",
-    "check rows.csv few.csv": "give one file, or a pattern in quotes such as '*.csv'",
-    "check fruit.csv --delimter=;": "No such option: --delimter; write tied-tables check"
+    "score -": "a pipe can be read only once, but a model must be fitted first; save",
+    "score fruit.csv --id nmae": "the table has no column 'nmae'; try 'name'.",
+    "score": "no table given; example: tied-tables score",
+    "score m.safetensors": "no table given",
+    "report fruit.csv a.html": "'fruit.csv' and 'a.html' are given, but a command reads one",
+    "encode fruit.csv": "Missing option '--output' / '-o'; example: tied-tables encode",
+    "check": "example: tied-tables check rows.csv; see also tied-tables check --help.",
+    "check rows.csv few.csv": "give several tables as a pattern in quotes, such as '*.csv'",
+    "check fruit.csv --delimter=;": "No such option: --delimter; try tied-tables check"
     " fruit.csv '--delimiter=;'.",
     "inspect old.h5": "tied-tables fit rows.csv -o model.safetensors writes one.",
     "score m.safetensors fruit.csv --top 0": "--top",
-    "score m.safetensors fruit.csv --cluster local": "--cluster writes all rows: give",
+    "score m.safetensors fruit.csv --cluster local": "--cluster writes all rows; add",
     "plot m.safetensors fruit.csv -o a.txt": ".png, .svg, .pdf",
     "plot m.safetensors fruit.csv -o a.png --label z": "no column 'z'",
     "report m.safetensors fruit.csv -o a.pdf": ".html",
     "report m.safetensors fruit.csv -o a.html --against rows.csv": "--against rows.csv: the"
-    " table has no column 'kind'",
+    " table lacks columns of the model: 'kind'",
     "export m.safetensors -o a.txt": ".onnx",
     "export m.safetensors -o a.onnx --part tail": "tail",
     "sample clients.xlsx": "clients.xlsx",
-    "sample clients.npy": "an array holds nothing else; use .csv or .parquet",
-    "chek rows.csv --strict": "'chek'; write tied-tables check rows.csv --strict.",
-    "-x.csv": "write it as in tied-tables score rows.csv, or see tied-tables --help.",
-    "encode m.safetensors fruit.csv -o out.csv --cluster local": "name a folder",
+    "sample clients.npy": "an array holds only numbers; use .csv or .parquet",
+    "chek rows.csv --strict": "'chek'; try tied-tables check rows.csv --strict.",
+    "-x.csv": "example: tied-tables score rows.csv; see also tied-tables --help.",
+    "encode m.safetensors fruit.csv -o out.csv --cluster local": "choose a folder",
     "steam": "there is no command 'steam'; tied-tables --help lists all.",
 }
 
@@ -129,7 +129,7 @@ def bad_folder(tmp_path_factory):
     sheet = pd.DataFrame([["Rows of 2026", "", ""], ["a", "b", "c"], [1, 2, 3]])
     sheet.to_excel(folder / "titled.xlsx", index=False, header=False)
     estimator = seeded(max_iter=1).fit(np.eye(9)[:, :3])
-    estimator.save(folder / "plain.safetensors")  # which knows no names
+    estimator.save(folder / "plain.safetensors")  # without column names
     return folder
 
 
@@ -151,15 +151,15 @@ def test_wrong_use_is_refused(refused, files, line):
 def test_an_address_without_a_scheduler_is_told_of(refused, monkeypatch):
     monkeypatch.setattr("tied_tables.rows._cluster.SECONDS", 1)
     line = "encode m.safetensors fruit.csv -o out --cluster"
-    assert "no address such as tcp://" in refused(f"{line} 127.0.0.1", 1)
-    assert "no scheduler of Dask answers" in refused(f"{line} tcp://127.0.0.1:1", 1)
+    assert "not an address such as tcp://" in refused(f"{line} 127.0.0.1", 1)
+    assert "no Dask scheduler answers" in refused(f"{line} tcp://127.0.0.1:1", 1)
 
 
 def test_a_deleted_working_folder_is_named(refused, folder, monkeypatch):
     (folder / "gone").mkdir()
     monkeypatch.chdir(folder / "gone")
     (folder / "gone").rmdir()
-    assert "the folder that this runs in was deleted; change to an" in refused(
+    assert "the working directory was deleted; change to another" in refused(
         "fit fruit.csv"
     )
 
@@ -174,7 +174,7 @@ COMMANDS = {
 }
 TABLES = {
     "none.csv": "none.csv",
-    "absent.csv": "no column 'weight', which the model uses; add it, or have it imputed",
+    "absent.csv": "lacks columns of the model: 'weight'; add them, or impute",
     "heavy.csv": "'heavy' in row 301",
     "huge.csv": "row 301",
     "nothing.csv": "no rows",
@@ -199,11 +199,11 @@ def test_rows_that_do_not_fit_the_model_are_refused(
 
 OUTPUTS = {
     "folder.csv": "is a folder",
-    "loop.csv": "cannot write 'loop.csv': Too many levels of symbolic links; name",
-    "none/out.csv": "/none'; name another file",
+    "loop.csv": "cannot write 'loop.csv': Too many levels of symbolic links; choose",
+    "none/out.csv": "/none'; choose another file",
     "out.xyz": ".csv",
-    "pipe.csv": "it is a pipe or a device, and would be replaced; name",
-    "fruit.csv": "'fruit.csv' is a table that is read; name another file with -o",
+    "pipe.csv": "it is a pipe or a device, and would be replaced; choose",
+    "fruit.csv": "'fruit.csv' is a table that is read; choose another file with -o",
     "link.csv": "'link.csv' is a table that is read",
     "- --json": "--json and --output - both write to the standard output",
 }
@@ -254,7 +254,7 @@ def missing(library):
     return error
 
 
-MEMORY = "there is too little memory (%s); free some, or use fewer columns or rows."
+MEMORY = "not enough memory (%s); free some, or use fewer columns or rows."
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_a_misread_value_outside_the_sample_is_told(
     save(rows)
     monkeypatch.setattr(sample, "MOST_TRAINING_ROWS", 1_000)
     said = tied_tables("fit rows.csv -o new.safetensors --epochs 1").err
-    assert "1 value that counts as missing: 'far' in row 2,500" in said
+    assert "1 value treated as missing: 'far' in row 2,500" in said
 
 
 def test_debug_shows_the_traceback_before_the_sentence(tied_tables):

@@ -263,7 +263,7 @@ def test_each_cell_that_is_filled_is_listed_with_how_sure_it_is(
     rows[FILLED].mask(is_gap, "").to_csv("rows.csv")
     tied_tables("fill m.safetensors rows.csv -o new.csv --cells cells.csv")
     again = "fill m.safetensors rows.csv -o newer.csv --cells cells.csv --no-clobber"
-    assert "'cells.csv' is there already" in tied_tables(again, 2).err
+    assert "'cells.csv' already exists" in tied_tables(again, 2).err
     filled = pd.read_csv("new.csv", dtype=str)
     cells = pd.read_csv("cells.csv", dtype={"value": str})
     places, columns = np.nonzero(is_gap)

@@ -194,7 +194,7 @@ def test_characters_that_no_font_has_are_told_of_once(tied_tables, fruit):
     signs = [chr(0x12000 + place) for place in range(9)]
     save(fruit.assign(taste=np.resize(signs, 300)))
     line = f"plot {MODEL} rows.csv -o a.png"
-    said = "no font here has some of the characters, which are drawn as boxes; install"
+    said = "some characters are drawn as boxes, as no installed font has them; install"
     assert tied_tables(line).err.count(said) == 1
     assert tied_tables(f"{line} --quiet")[1:] == ("", "")
 

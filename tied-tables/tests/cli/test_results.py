@@ -103,18 +103,18 @@ GUISES = {
     "a column beside": (
         lambda frame: frame.assign(price="1"),
         ",",
-        "ignored the column 'price' of 'rows.csv', which the model has never seen.",
+        "ignored the column 'price' of 'rows.csv', which the model was not fitted with.",
     ),
     "a unit": (
         lambda frame: frame.assign(length=frame["length"] + " cm"),
         ",",
-        "column 'length' holds numbers in cm in 'rows.csv', beside numbers in training,"
-        " and is read in the form of the file.",
+        "column 'length' has another format in 'rows.csv' (numbers in cm) than in"
+        " training (numbers), and is read as in the file.",
     ),
     "decimal commas": (
         with_commas,
         ";",
-        "'length' holds numbers with a decimal comma in 'rows.csv'",
+        "'length' has another format in 'rows.csv' (numbers with a decimal comma)",
     ),
 }
 
@@ -147,12 +147,12 @@ def test_the_decimal_mark_is_given_where_a_file_does_not_tell(tied_tables, fruit
 
 
 DOUBTS = [
-    "column 'kind' holds 2 values of rare or new categories, which count as one or as"
+    "column 'kind' has 2 values in rare or new categories, treated as (other) or as"
     " missing: 'quince' 2 times, first in row 4",
     "column 'count' has no value in any row, and is imputed.",
-    "column 'weight' holds 1 value that counts as missing: 'heavy' in row 6",
-    "column 'farm' holds 300 values beside what it was in training, always 'north',"
-    " which are kept: 'south' 300 times",
+    "column 'weight' has 1 value treated as missing: 'heavy' in row 6",
+    "column 'farm' has 300 values that differ from training (always 'north') and are"
+    " kept: 'south' 300 times",
 ]
 
 
@@ -292,7 +292,7 @@ def test_corrections_are_the_cells_and_rows_that_were_planted(tied_tables, rng):
     save(rows.rename(columns={"person_id": "score"}).astype(str), "named.csv")
     assert "Bergmo" in tied_tables("corrections named.csv --id score").out
     failed = tied_tables("corrections other.csv --id value", 2)
-    assert "the id 'value' is a column of the list, too" in failed.err
+    assert "the id column 'value' has the name of a column of the result" in failed.err
 
 
 def test_rare_kinds_that_the_model_knows_are_no_mistakes(tied_tables, rng):
@@ -300,7 +300,7 @@ def test_rare_kinds_that_the_model_knows_are_no_mistakes(tied_tables, rng):
     towns = ["Lyon"] * 370 + ["Bergamo"] * 370 + rare
     numbers = rng.normal(size=(2, len(towns)))
     save(pd.DataFrame({"town": towns, "x": numbers[0], "y": numbers[1]}))
-    assert "like its other values" not in tied_tables("corrections rows.csv").out
+    assert "unlike the other values" not in tied_tables("corrections rows.csv").out
 
 
 def list_reasons(tied_tables, rows):
@@ -323,8 +323,8 @@ def test_rows_whose_cells_are_displaced_are_said_to_be_so(tied_tables, rng):
     rows.iloc[40, 1:] = [*rows.iloc[40, 2:], None]
     rows.loc[60, "e"] *= 10
     said = list_reasons(tied_tables, rows)
-    assert said[21] == "the cells from c on are displaced by one"
-    assert said[41] == "the cells from b on are displaced by one"
+    assert said[21] == "the cells from c on are shifted by one"
+    assert said[41] == "the cells from b on are shifted by one"
     assert said[61].startswith("e ")
 
 
@@ -340,8 +340,9 @@ def test_each_doubtful_cell_has_a_line(tied_tables, rng):
     rows.loc[80, "client_id"] = "K-0007"
     said = list_reasons(tied_tables, rows)
     assert said[21] == "town Hambrug may be a misspelling of Hamburg"
-    for row in (41, 42):
-        assert said[row] == "weight OVER is not like its other values, 2 times"
+    assert said[41] == "weight OVER is unlike the other values of the column, 2 times"
+    right = 2 * price[41]  # which the other rows with the price tell
+    assert said[42] == f"weight is {right} in 3 of 4 rows with price {price[41]}"
     assert said[81] == "row 81 has the client_id of row 8"
 
 
@@ -406,7 +407,7 @@ def test_a_model_that_another_command_replaces_meanwhile_is_not_used(
 
 def test_a_model_fitted_first_leaves_something_of_two_numbers_over(tied_tables):
     score = "score fruit.csv --columns weight"
-    assert "the code holds all of a row, 1 number" in tied_tables(score).err
+    assert "the code is as wide as the input (1 number)" in tied_tables(score).err
     tied_tables(f"{score},count --model narrow.safetensors")
     assert tied_tables("inspect narrow.safetensors --json").json["components"] == 1
 
@@ -467,7 +468,7 @@ def test_fit_and_inspect_tell_of_rows_columns_and_errors(tied_tables, estimator)
         "components 2",
         "network 7 → 34 → 34 → 2",
         "parameters 1,677",
-        f"error {error / pca_error:.2f} of PCA's on rows held out ({error:.4g} and"
+        f"error {error / pca_error:.2f} of PCA's on held-out rows ({error:.4g} and"
         f" {pca_error:.4g}); {notes['error']:.4g} on all rows",
         "rows 300",
         "command tied-tables fit fruit.csv -o",
@@ -546,7 +547,7 @@ def test_a_model_that_was_saved_from_python_works(tied_tables, rng, named):
     assert list(pd.read_csv("x.csv")) == names
     tied_tables(f"score {MODEL} x.parquet")
     inspected = tied_tables(f"inspect {MODEL}").out
-    assert ("not noted; it takes 4 numbers" in inspected) != named
+    assert ("no names; the model expects 4 numbers" in inspected) != named
     assert ("columns used  a, b, c, d" in inspected) == named
 
 
@@ -578,7 +579,7 @@ def test_absurd_values_move_no_code_of_others(
     for name in ("MOST_TRAINING_ROWS", "FEWEST_TRAINING_ROWS"):
         monkeypatch.setattr(sample, name, most_rows)
     shown = tied_tables("check fruit.csv").out
-    assert (", of which 200 were looked at" in shown) == (most_rows == 200)
+    assert (", of which 200 were examined" in shown) == (most_rows == 200)
     codes = []
     for weight, count in (("98", "1"), ("9999999", "-500000")):
         fruit.loc[40, "weight"], fruit.loc[295, "count"] = weight, count
@@ -614,7 +615,7 @@ def test_of_a_thousand_columns_and_more_the_notes_tell_of_the_first(tied_tables,
 
 def test_as_many_components_as_numbers_are_warned_of(tied_tables):
     fit = "fit fruit.csv -o new.safetensors --columns weight,count,ripe --epochs 1"
-    warning = "the code holds all of a row, 3 numbers"
+    warning = "the code is as wide as the input (3 numbers)"
     assert warning in tied_tables(f"{fit} --components 3").err
     assert tied_tables(f"{fit} --components 2").err == ""
 
@@ -625,7 +626,7 @@ def test_a_model_that_knows_its_rows_by_heart_is_warned_of(tied_tables, rng):
     done = tied_tables(f"{fit} 40")
     error, [held_out, _] = done.json["error"], done.json["held_out"]
     worse = (
-        f"the error of rows held out, {held_out:.4g}, is {held_out / error:.3g} times"
+        f"the error on held-out rows, {held_out:.4g}, is {held_out / error:.3g} times"
     )
     assert worse in done.err
     assert "the model overfits" in done.err
@@ -724,4 +725,4 @@ def test_rows_that_speak_of_one_thing_correct_each_other(tied_tables, rng):
     [listed] = [c for c in found["corrections"] if c["column"] == "hour"]
     assert (listed["row"], listed["suggestion"]) == (8, str(hours[7]))
     wrong = tied_tables("corrections rows.csv --same flihgt", 2).err
-    assert "'rows.csv' has no column 'flihgt' for --same; write 'flight'." in wrong
+    assert "'rows.csv' has no column 'flihgt' for --same; try 'flight'." in wrong

@@ -196,7 +196,7 @@ def test_of_two_commands_at_once_that_may_not_clobber_one_fails(folder, program)
     both = [start_and_wait(line, folder, program) for _ in range(2)]
     said = [process.communicate("\n\n", timeout=60)[1] for process in both]
     assert [process.returncode for process in both] == [0, 2]
-    text = "it is there already; name another file.\n"
+    text = "it already exists; choose another file.\n"
     assert said == ["", f"tied-tables: cannot write 'clients.csv': {text}"]
     assert names(folder) - before == {"clients.csv"}
     assert (folder / "clients.csv").read_text().count("\n") == 301
@@ -208,7 +208,7 @@ def test_cells_that_came_meanwhile_are_not_clobbered(folder):
     process = start_and_wait(line, folder)
     (folder / "cells.csv").write_text("mine")
     _, said = process.communicate("\n" * 9, timeout=60)
-    assert "cannot write 'cells.csv': it is there already" in said
+    assert "cannot write 'cells.csv': it already exists" in said
     assert process.returncode == 2
     assert (folder / "cells.csv").read_text() == "mine"
 

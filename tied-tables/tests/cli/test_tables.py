@@ -33,46 +33,48 @@ AGES = [*range(18, 18 + N - 1), 999]
 DAYS = ["1/2/2025", "3/4/2025", "11/12/2025"]
 NEARLY_NUMBERS = [f"about {i}" if i % 5 == 0 else i * 7 for i in range(N)]
 COLUMNS = {
-    "row numbers": Column(ROW_NUMBERS, "left out: row numbers, for --id"),
+    "row numbers": Column(ROW_NUMBERS, "left out: row numbers; keep it with --id"),
     "numbers of rows": Column(ROW_NUMBERS, "1 number", "", "--numeric odd"),
     "ordinals": Column(["2nd", "1st", "*", "3rd"], "4 numbers: *, 1st, 2nd, 3rd"),
     "ages": Column(["0-17", "65+", "unknown"], "3 numbers: 0-17, 65+, unknown"),
-    "waves": Column([1, 2, 3], "1 number; if 1 to 3 name kinds, use --categorical odd"),
+    "waves": Column(
+        [1, 2, 3], "1 number; if 1 to 3 are category codes, use --categorical odd"
+    ),
     "kinds": Column([1, 2, 3], "3 numbers: 1, 2, 3", "", "--categorical odd"),
     "postcodes": Column(
         [f"{10_000 + 7 * i}-{1000 + i}" for i in range(N)],
-        "left out: text of which nearly every value differs",
+        "left out: text with 60 different values in 60 rows",
     ),
     "towns": Column(
         TOWNS,
         "2 numbers: Paris, (other); (other) holds 67% of the values",
-        "the others, 67% of the values, count as one",
+        "the others (67% of the values) are merged",
     ),
     "dates": Column(["31.01.2026", "15.02.2026"], "5 numbers: days, weekday sin"),
-    "either day or month": Column(DAYS, "", "day and month are not clear"),
+    "either day or month": Column(DAYS, "", "ambiguous order of day and month"),
     "days first": Column(DAYS, "", "", "--dates dmy"),
     "typing errors": Column(
         ["12.x", *range(2, N), "none yet"],
         "1 number",
-        "holds 2 values that count as missing: '12.x' in row 1, 'none yet' in row 60",
+        "has 2 values treated as missing: '12.x' in row 1, 'none yet' in row 60",
     ),
     "nearly numbers": Column(
         NEARLY_NUMBERS, "refused", ", --categorical odd or --exclude odd"
     ),
     "grades": Column(
         ["K", *range(1, 9)],
-        "9 numbers: 1, 2, 3, 4 and 5 more; if they are integers, use --na K",
+        "9 numbers: 1, 2, 3, 4 and 5 more; if these are integers, use --na K",
     ),
     "unknown numbers": Column(
         ["unknown", *range(12)],
         "1 number",
-        "holds 'unknown' in 8% of its values, beside integers: they count as missing",
+        "holds integers, and 'unknown' in 8% of its values, treated as missing",
     ),
     "an absurd age": Column(
         AGES,
         "1 number",
-        "holds '999' in row 60, far outside its other values (median 48): correct what"
-        " is wrong, or use --na for what means missing",
+        "has '999' in row 60, far outside its other values (median 48); correct it if"
+        " it is wrong, or use --na for a value that means missing",
     ),
     "a missing age": Column(AGES, "1 number", "", "--na 999"),
     "often -999": Column([4, 7, 5, 9, -999, 6, 8], "1 number", "use --na -999"),
@@ -164,8 +166,8 @@ def test_an_absurd_value_is_listed_and_comes_first_with_why(
     save(fruit)
     fit = "fit rows.csv -o m.safetensors --id name --epochs 3 --hidden 8"
     fitted = tied_tables(fit).words
-    assert f"column {column!r} holds {text!r} in row {row + 1}, far outside" in fitted
-    assert "1 absurd value; model and PCA have the medians" in fitted
+    assert f"column {column!r} has {text!r} in row {row + 1}, far outside" in fitted
+    assert "1 absurd value, replaced by the medians" in fitted
     [odd] = tied_tables("score m.safetensors rows.csv --top 1 --json").json["oddest"]
     assert (odd["row"], odd["name"], odd["column1"]) == (row + 1, f"{row:04}", column)
     assert odd["why"].endswith("with that the row would be ordinary")
@@ -176,7 +178,7 @@ def test_of_many_columns_check_shows_some_or_all(tied_tables):
     numbers = np.arange(4 * 503).reshape(4, 503) ** 2 % 7
     save(pd.DataFrame(numbers).add_prefix("c"))
     some = tied_tables("check rows.csv").out
-    assert some.endswith("and 3 more columns; check --json tells of all\n")
+    assert some.endswith("and 3 more columns; check --json lists all\n")
     assert "c499 " in some
     assert "c500 " not in some
     assert len(tied_tables("check rows.csv --json").json["columns"]) == 503
@@ -199,9 +201,9 @@ def test_fill_changes_gaps_alone_and_writes_what_fits_the_column(
     known = "kind weight length count ripe".split()
     is_gap = rows.isin(["", "NA"])
     assert done.out.startswith(f"filled {is_gap[known].to_numpy().sum()} cells to ")
-    said = "holds 1 value that counts as missing, and not as a gap to fill: 'ten'"
+    said = "has 1 value treated as missing, but not filled: 'ten'"
     assert f"column 'count' {said} in row 2" in done.err
-    assert ("'filled.csv' is written anew and" in done.err) == (kept == "")
+    assert ("'filled.csv' was rewritten, not" in done.err) == (kept == "")
     mark = delimiter if kept else ","
     filled = pd.read_csv("filled.csv", sep=mark, dtype=str, keep_default_na=False)
     pd.testing.assert_frame_equal(filled.mask(is_gap), rows.mask(is_gap))

@@ -70,14 +70,14 @@ def test_moments_of_a_zone_are_days_of_utc_and_come_back(zone, fraction):
 def test_a_unit_that_not_all_numbers_have_is_told_with_its_share():
     texts = ["12 kg", "14 kg", "9 kg", "10"] * 10
     _, [fact] = survey({"x": texts})
-    assert "kg beside 75% of its numbers" in str(fact.warnings)
+    assert "the unit kg on 75% of its numbers" in str(fact.warnings)
 
 
 def test_a_currency_that_thousands_lack_is_no_scale():
     texts = ["$5K", "$7K", "$9", "12"] * 10
     _, [fact] = survey({"x": texts})
     assert fact.reads_as == "numbers in $"
-    assert "K beside 50% of its numbers, read as 1e3" in str(fact.warnings)
+    assert "K after 50% of its numbers, read as a factor of 1e3" in str(fact.warnings)
 
 
 FORMATS = (
@@ -292,7 +292,7 @@ def test_what_begins_with_digits_and_is_not_read_is_asked_about(form, is_asked):
     texts = [form.format(number) for number in range(12)] * 9
     _, [fact] = survey({"a b": texts})
     assert (
-        "use --categorical 'a b' if it names kinds" in " ".join(fact.warnings)
+        "use --categorical 'a b' if these are categories" in " ".join(fact.warnings)
     ) == is_asked
     assert len(str(fact.warnings)) < 300
     _, [fact] = survey({"a b": texts}, categorical=["a b"])

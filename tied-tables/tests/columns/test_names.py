@@ -16,10 +16,10 @@ SERIALS = [45_000 + 11 * i for i in range(40)]
 CLOCKS = [100 * (i % 24) + 7 * i % 60 for i in range(40)]
 MIXED = [f"{'' if i % 6 else 'abcdefg'[i % 7]}{i}" for i in range(100, 160)] * 2
 
-ROW_NUMBERS = "left out: row numbers, for --id"
-LEFT_OUT = "left out: ids, for --id"
+ROW_NUMBERS = "left out: row numbers; keep it with --id"
+LEFT_OUT = "left out: ids; keep it with --id"
 NUMBER = "1 number"
-DOUBT = "1 number; if they are names, use --exclude {name}"
+DOUBT = "1 number; if these are ids, use --exclude {name}"
 CATEGORIES = "3 numbers: 1, 2, 3"
 ALL_STATES = "50 numbers: 1, 10, 11, 12 and 46 more"
 

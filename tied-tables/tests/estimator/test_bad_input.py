@@ -109,7 +109,7 @@ def test_the_column_that_is_no_number_is_named(make, values, message):
             "from_dtype",
             "'a' holds integers in 89% .*categorical_features",
         ),
-        ([1.5, 2] * 9, ["a"], "'a' holds fractions"),
+        ([1.5, 2] * 9, ["a"], "'a' has fractions"),
         ([1, 2] * 9, ["no such column"], "categorical_features="),
         ([1, 2] * 9, [9], "categorical_features="),
         ([1, 2] * 9, [-4], "categorical_features="),

@@ -186,12 +186,12 @@ def test_numbers_beyond_single_precision_need_double(factor, tmp_path):
     ("name", "options", "error", "message"),
     [
         ("m.keras", {}, ValueError, r"m\.keras' must end in '\.onnx'"),
-        ("m.onnx", {"part": "middle"}, ValueError, "part='middle' is not one of 'enc"),
+        ("m.onnx", {"part": "middle"}, ValueError, "part='middle' must be one of 'enc"),
         (
             "m.onnx",
             {"dtype": "int8"},
             ValueError,
-            "dtype='int8' is not one of 'float32'",
+            "dtype='int8' must be one of 'float32'",
         ),
         ("nowhere/m.onnx", {}, FileNotFoundError, "no folder '.*nowhere'"),
         ("folder.onnx", {}, IsADirectoryError, "is a folder"),

@@ -26,7 +26,7 @@ SPARE_BYTES = 2**27
 """That a file may take beyond four times its size."""
 TEXT = whole("text")
 SETTINGS = read_document("text")["settings"]
-PART = "or only a part of one"
+PART = "or is incomplete"
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def with_header(text, length=None):
 BYTES = {
     "an archive of nothing": (b"PK\x05\x06" + bytes(18), PART),
     "a byte more": (TEXT + b"\0", PART),
-    "another byte at the end": (TEXT[:-1] + b"\xab", "its checksum is not that of"),
+    "another byte at the end": (TEXT[:-1] + b"\xab", "its checksum does not match"),
     "an object that ends early": (with_header(b'{"a":'), PART),
     "bytes that are not UTF-8": (with_header(b'{"\xff":1}'), ""),
     "no metadata": (with_header(b"{}"), "holds no TiedAutoencoder"),

@@ -97,7 +97,7 @@ def test_eight_threads_get_the_answers_of_one(
     wait_for_two_blas_threads()
 
 
-@pytest.mark.filterwarnings("ignore:X holds values that count as missing")
+@pytest.mark.filterwarnings("ignore:Values of X are treated as missing")
 @pytest.mark.parametrize("method", ["transform", "decision_function", "score_samples"])
 def test_a_reader_beside_a_refit_to_other_columns_gets_what_one_fit_gives(method, rng):
     """Rows are encoded by the columns of the fit that they are scored by, and threshold

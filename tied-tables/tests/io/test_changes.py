@@ -181,7 +181,7 @@ def test_a_member_of_an_npz_file_that_is_no_array_is_passed_over(folder):
         open_table("rows.npz")
     with zipfile.ZipFile("rows.npz", "a") as archive:
         archive.writestr("rows.npy", "no array")
-    with refused("'rows.npz'", "not a whole file of NumPy's"):
+    with refused("'rows.npz'", "not a complete NumPy file"):
         open_table("rows.npz")
 
 

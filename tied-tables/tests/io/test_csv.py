@@ -21,7 +21,7 @@ IO = Path("/proc/self/io")
 TEXT = "größe,b\n1,ä\n2,y\n"
 SEMICOLONS = TEXT.replace(",", ";")
 SEMICOLON = "its delimiter is a semicolon"
-WINDOWS = "it is not utf-8 text, and is read as cp1252"
+WINDOWS = "it is not UTF-8 text, and is read as cp1252"
 TITLE = "Report of 2026\n"
 COMMENTS = '# made by hand, "with" care; it\'s\n#\n' + TEXT.replace("\n", '\n#"\n')
 
@@ -84,7 +84,7 @@ def test_csv_is_read_with_these_columns(open_text, content, options, columns):
     source = open_text(content, **options)
     assert list(read(source).to_pydict().items()) == list(columns.items())
     new = {"a_2", "column1"}.intersection(columns)
-    notes = [f"names that are empty or stand twice are now {name!r}" for name in new]
+    notes = [f"renamed empty or duplicate column names to {name!r}" for name in new]
     assert source.notes == notes
 
 
@@ -112,7 +112,7 @@ def test_lines_that_a_quotation_mark_swallows_are_told(
 def test_a_point_may_stand_between_thousands(open_text, numbers, decimal):
     source = open_text("a;b\n" + ";2\n".join(numbers) + ";2\n")
     assert source.decimal == decimal
-    is_told = any("give `decimal=.` if" in note for note in source.notes)
+    is_told = any("use `decimal=.` if" in note for note in source.notes)
     assert is_told == (decimal == ",")
 
 
@@ -191,7 +191,9 @@ def test_truths_that_turn_out_to_be_text_stay_as_they_are_written(open_text, max
 def test_comments_that_take_too_large_a_copy_are_refused(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("# x\na,b\n" + "1,2\n" * 1000)
-    with pytest.raises(TableError, match="takes a copy of more than 100 bytes"):
+    with pytest.raises(
+        TableError, match="needs a temporary copy of more than 100 bytes"
+    ):
         open_table(path, comment="#", max_copy=100)
 
 

@@ -56,12 +56,12 @@ def to_parquet(table):
 BAD_FILES = {
     "empty.csv": ("", "'empty.csv' is empty"),
     "line ends.csv": ("\n\r\n\n" * 100_000, "is empty"),
-    "names.csv": ("a,b\n", "a line of names and no rows"),
-    "a cell missing.csv": ("a,b\n1,2\n3\n", "1 cells in line 3, where its first line has 2"),
+    "names.csv": ("a,b\n", "column names but no rows"),
+    "a cell missing.csv": ("a,b\n1,2\n3\n", "1 cell in line 3, but 2 in its first line"),
     "a cell too many.csv": ("a,b\n1,2\n\n\n3,4,5\n", "3 cells in line 5"),
-    "ragged behind quotes.csv": ('a,b\n"1\n1",2\n3\n', "1 cells in line 4"),
-    "ragged late.csv": (b"a,b\n" + LONG + b"3\n", "1 cells in line 300002"),
-    "ragged semicolons.csv": ("a;b\n" + "1;2\n" * 20 + "3\n", "1 cells in line 22"),
+    "ragged behind quotes.csv": ('a,b\n"1\n1",2\n3\n', "1 cell in line 4"),
+    "ragged late.csv": (b"a,b\n" + LONG + b"3\n", "1 cell in line 300002"),
+    "ragged semicolons.csv": ("a;b\n" + "1;2\n" * 20 + "3\n", "1 cell in line 22"),
     "title.csv": ("Report\na,b\n1,2\n", "2 cells in line 2.*`skip=...`"),
     "title, empty.csv": ("Report,,\n,,\na,b,c\n1,2,3\n", "`skip=2`"),
     "comment, last.csv": ("a,b\n1,2\n# end\n", "`comment=...`"),
@@ -86,14 +86,14 @@ BAD_FILES = {
     "broken.json": ('[\n{"a": 1},\n\n{"a" 2}]', "line 4: Expecting ':' delimiter"),
     "empty.json": ("", "no columns|no rows"),
     "none.json": ("[]", "no columns|no rows"),
-    "none.parquet": (to_parquet(pa.table({"x": pa.nulls(0)})), "columns and no rows"),
+    "none.parquet": (to_parquet(pa.table({"x": pa.nulls(0)})), "columns but no rows"),
     "twice.parquet": (
         to_parquet(pa.table([[1], [2]], names=["x", "x"])),
-        "several columns of the name 'x'",
+        "duplicate column names: 'x'",
     ),
     "tables.sqlite": (
         query("CREATE TABLE a (x)", "CREATE TABLE b (x)"),
-        "no single table .*: 'a', 'b'.; .*`query=",
+        "not hold exactly one table .*: 'a', 'b'.; .*`query=",
     ),
     # Small ones that would take much memory or time.
     "no rows.npy": (declare((0, 10**8)), "has 100,000,000 columns, more than"),
@@ -114,7 +114,7 @@ BAD_FILES = {
         "line 1: it has more than 16,777,216 characters",
     ),
     "surrogate.jsonl": ('{"a\\ud800": 1}\n' * 2, "cannot be read"),
-    "endless.sqlite": (query(f"CREATE VIEW v AS {NUMBERS}"), "no single table .*: 'v'.; .*`query="),
+    "endless.sqlite": (query(f"CREATE VIEW v AS {NUMBERS}"), "not hold exactly one table .*: 'v'.; .*`query="),
     "generated.sqlite": (
         query(
             "CREATE TABLE t (a, b AS (zeroblob(900000000)))",
@@ -267,20 +267,20 @@ def test_an_array_that_is_no_table_of_numbers_is_one_sentence(
     [
         ("none.csv", ["'none.csv'", "No such file"]),
         ("none/rows.csv", ["No such file"]),
-        ("rows.txt", ["endings", ".csv"]),
-        ("empty", ["holds no file", ".parquet"]),
-        ("*.tsv", ["holds no file"]),
+        ("rows.txt", ["no supported extension", ".csv"]),
+        ("empty", ["has no file with", ".parquet"]),
+        ("*.tsv", ["has no file with"]),
         ("rows.txt/rows.csv", ["Not a directory"]),
         (f"{'a' * 300}.csv", ["File name too long"]),
         ("several", ["a.csv", "b.jsonl", "several formats"]),
-        ("[a1].csv", ["'a.csv' has the column 'y', which '1.csv' has not"]),
+        ("[a1].csv", ["'a.csv' has the column 'y', which '1.csv' does not have"]),
         ("[ab].csv", ["'b.csv' has no column 'y', which 'a.csv' has"]),
         (
             "[ab].jsonl",
-            ["'b.jsonl' has text in column 'y', where 'a.jsonl' has integer"],
+            ["'b.jsonl' has text in column 'y', but 'a.jsonl' has integer"],
         ),
         pytest.param(
-            "/dev/zero", ["a device or a socket; name a file"], marks=needs_posix
+            "/dev/zero", ["a device or a socket; give a file"], marks=needs_posix
         ),
     ],
 )

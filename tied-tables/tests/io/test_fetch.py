@@ -115,19 +115,19 @@ def test_a_page_is_read_also_behind_a_password(server):
 @pytest.mark.parametrize(
     ("way", "said"),
     [
-        ("absent", "answers 404"),
-        ("locked", "answers 401"),
+        ("absent", "status 404"),
+        ("locked", "status 401"),
         ("short", "ended after 12 of 1,000 bytes"),
         ("endless", "more than 1,000,000 bytes"),
         ("silent", "timed out"),
-        ("circle", "answers 302"),
+        ("circle", "status 302"),
         ("double", "ended after 8 of 1,000 bytes"),
-        ("part", "answers 206"),
-        ("changed", "answers 203"),
-        ("odd", "answers 299"),
+        ("part", "status 206"),
+        ("changed", "status 203"),
+        ("odd", "status 299"),
         ("trickle", "less than 1000 bytes a second"),
         ("crawl", "less than 1000 bytes a second"),
-        ("elsewhere", "leads to 'ftp://127.0.0.1/x.csv', which is no page"),
+        ("elsewhere", "redirects to 'ftp://127.0.0.1/x.csv', which is not a web page"),
     ],
 )
 def test_a_server_that_gives_no_table_is_one_sentence(server, way, said, monkeypatch):

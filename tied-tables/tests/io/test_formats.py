@@ -200,12 +200,12 @@ def test_a_sheet_and_its_first_line_are_chosen(rows, folder):
     with pd.ExcelWriter("rows.xlsx") as book:
         frame.to_excel(book, sheet_name="first", index=False)
         frame[:0].to_excel(book, sheet_name="other", index=False)
-    note = "reads the sheet 'first'; `sheet=...` names another: 'other'"
+    note = "reads the sheet 'first'; choose another with `sheet=...`: 'other'"
     assert open_table("rows.xlsx").notes == [note]
     assert open_table("rows.xlsx", sheet="first").notes == []
     found = read(open_table("rows.xlsx", skip=3, header=False))
     assert found["x0"].to_pylist() == rows["number"].to_pylist()[2:]
-    with refused("no sheet 'third'; name one of 'first', 'other'"):
+    with refused("no sheet 'third'; choose one of 'first', 'other'"):
         open_table("rows.xlsx", sheet="third")
     with refused("no rows"):
         open_table("rows.xlsx", sheet="other")
@@ -260,7 +260,7 @@ def test_the_format_is_named_where_the_ending_does_not_tell(rows, folder):
     assert read(open_table("rows.download", format="parquet")).equals(rows)
     with refused("`format=...`"):
         open_table("rows.download")
-    with refused("no format 'excel'; name one of csv"):
+    with refused("unknown format 'excel'; use one of csv"):
         open_table("rows.download", format="excel")
 
 
@@ -286,7 +286,7 @@ def test_the_standard_input_is_read(rows, folder, set_stdin, kind):
     ("content", "said"),
     [
         (b"", "nothing on the standard input"),
-        (b"a,b\n1\n", "'-' has 1 cells in line 2"),
+        (b"a,b\n1\n", "'-' has 1 cell in line 2"),
     ],
 )
 def test_messages_name_the_standard_input(set_stdin, content, said):

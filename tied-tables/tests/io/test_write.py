@@ -70,8 +70,8 @@ def test_an_array_is_what_numpy_loads(folder):
 @pytest.mark.parametrize(
     ("ending", "values", "said"),
     [
-        ("npy", ["a"], "column 'x' does not hold numbers"),
-        ("csv", [[1]], "column 'x' holds values that CSV cannot"),
+        ("npy", ["a"], "column 'x' is not numeric"),
+        ("csv", [[1]], "column 'x' has values that CSV cannot hold"),
     ],
 )
 def test_values_that_a_format_cannot_hold_are_refused_by_name(
@@ -180,11 +180,11 @@ def test_no_text_of_safe_csv_is_a_formula_and_numbers_stay_numbers(folder, endin
 
 
 BAD_PATHS = {
-    "rows.txt": "'rows.txt' has not one of the endings .csv, .tsv, .parquet",
-    "rows": "endings",
-    ".csv": "endings",
-    "folder.csv": "cannot write 'folder.csv': it is a folder; name another file",
-    "none/rows.csv": "/none'; name another file",
+    "rows.txt": "'rows.txt' has no supported extension; use .csv, .tsv, .parquet",
+    "rows": "no supported extension",
+    ".csv": "no supported extension",
+    "folder.csv": "cannot write 'folder.csv': it is a folder; choose another file",
+    "none/rows.csv": "/none'; choose another file",
     f"{'a' * 300}.csv": "File name too long",
     "locked/rows.csv": "may not write to",
 }
@@ -265,7 +265,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(
     ("number", "todo"),
     [
         (errno.EDQUOT, "free some space"),
-        (errno.EROFS, "name another file"),
+        (errno.EROFS, "choose another file"),
     ],
 )
 def test_what_the_disk_refuses_is_one_sentence_with_what_to_do(

@@ -629,4 +629,4 @@ def test_any_table_makes_a_page_without_errors(arrays, opened, what):
     report = opened(make_report(**arrays | STRANGE[what]))
     assert report.said == []
     if what == "no error":
-        assert set(report.texts("#table td.contributing")) == {"no column alone"}
+        assert set(report.texts("#table td.contributing")) == {"no single column"}

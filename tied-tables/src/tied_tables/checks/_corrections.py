@@ -49,7 +49,7 @@ def find_corrections(
     doubts += [doubt for doubt in odd if doubt.row not in moved]
     doubts = _keep_first(doubts)
     if total := find_total(rows.source):
-        reason = f"a total: it {total.reason}; take it out of the table"
+        reason = f"a total: it {total.reason}; remove it from the table"
         remaining = [doubt for doubt in doubts if doubt.row != total.row]
         doubts = [Doubt(total.row, reason=reason), *remaining]
     return doubts

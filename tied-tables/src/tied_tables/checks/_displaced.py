@@ -31,7 +31,7 @@ def find_displaced(oddest: Oddest, transform: BatchTransform) -> list[Doubt]:
                 oddest.row_numbers[place],
                 name,
                 format_cell(rows[name], place),
-                reason=f"the cells from {name} on are displaced by one",
+                reason=f"the cells from {name} on are shifted by one",
                 strength=round_rarity(oddest.rarities[place]),
                 strength_corrected=round_rarity(rarity),
             )

@@ -10,7 +10,7 @@ def list_misread(misread: NotedValues) -> list[Doubt]:
     for column, texts in misread.texts.items():
         for text, (rows, times) in texts.items():
             often = "" if times == 1 else f", {times:,} times"
-            reason = f"{column} {text} is not like its other values{often}"
+            reason = f"{column} {text} is unlike the other values of the column{often}"
             for row in rows:
                 doubts.append(Doubt(row, column, text, reason=reason))
     return doubts

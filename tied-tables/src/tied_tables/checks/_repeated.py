@@ -1,4 +1,4 @@
-"""Rows that are in a table twice: one by one, in blocks, or by their ids."""
+"""Duplicate rows of a table: one by one, in blocks, or by their ids."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -52,12 +52,12 @@ class RepeatFinder:
         hashes = [contents]
         for name in self.ids:
             id_hashes = _hash(rows.select([name]))
-            # A row without an id is told by its content, which is no id.
+            # A row without an id is identified by its content, which is no id.
             hashes.append(np.where(rows[name].is_null(), ~contents, id_hashes))
         self._hashes.append(hashes)
 
     def find(self) -> list[Doubt]:
-        """The blocks, then the ids and the single rows that are there twice."""
+        """The blocks, then the duplicate ids and single rows."""
         batches = zip(*self._hashes, strict=True)
         contents, *ids = map(np.concatenate, batches)
         doubts, is_in_block = _find_blocks(contents)

@@ -61,10 +61,10 @@ class CommonOptions:
     """The options that all commands have."""
 
     quiet: bool = option(
-        "Print no progress and no remarks.", "--quiet", "-q", default=False
+        "Print no progress, notes or warnings.", "--quiet", "-q", default=False
     )
     no_clobber: bool = option(  # of commands with an output
-        "Fail if the output is there already.", "--no-clobber", default=False
+        "Fail if the output already exists.", "--no-clobber", default=False
     )
     debug: bool = option("Show the traceback of errors.", "--debug", default=False)
 
@@ -116,7 +116,7 @@ def _list_command_options(function: Any) -> list[inspect.Parameter]:
 
 
 def _list_options(function: Any) -> Iterator[inspect.Parameter]:
-    """Yield the parameters of a function, and in place of a dataclass its fields."""
+    """Yield the parameters of a function, and instead of a dataclass its fields."""
     for parameter in _list_parameters(function):
         if is_dataclass(parameter.annotation):
             yield from _list_options(parameter.annotation)
@@ -151,10 +151,11 @@ def _sort_files(options: dict[str, Any], example: str) -> None:
     models = [name for name in files if name.endswith(MODEL_ENDINGS)]
     tables = [name for name in files if name not in models]
     if not tables:
-        raise UsageError(f"a table is missing; write it as in {example}.")
+        raise UsageError(f"no table given; example: {example}.")
     if len(tables) > 1:
         raise UsageError(
-            f"{tables[0]!r} is no model, which ends in {' or '.join(MODEL_ENDINGS)};"
+            f"{tables[0]!r} and {tables[1]!r} are given, but a command reads one table,"
+            f" and optionally a model ({' or '.join(MODEL_ENDINGS)});"
             f" {describe_files(example)}."
         )
     [options["data"]] = tables
@@ -177,7 +178,7 @@ def _require_absent(options: Mapping[str, Any]) -> list[Path]:
     for path in paths:
         if os.path.lexists(path):
             raise UsageError(
-                f"{path!r} is there already; name another, or leave out --no-clobber."
+                f"{path!r} already exists; choose another name or drop --no-clobber."
             )
     return list(map(Path, paths))
 
@@ -188,7 +189,7 @@ def _require_folder() -> None:
         os.getcwd()
     except FileNotFoundError as error:
         raise UsageError(
-            "the folder that this runs in was deleted; change to another."
+            "the working directory was deleted; change to another one."
         ) from error
 
 
@@ -221,7 +222,7 @@ def run(names: Collection[str]) -> int:
 
 def _print_uses(file: str) -> None:
     """Print what can be done with a file."""
-    print(f"What can be done with {replace_controls(file)}:")
+    print(f"Commands for {replace_controls(file)}:")
     for each in app.registered_commands:
         if line := write_use(file, _examples[each.name or ""]):
             what = inspect.getdoc(each.callback) or ""

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from tied_tables._text import format_quantity, hide_secrets
+from tied_tables._text import format_quantity, hide_secrets, list_some
 from tied_tables.cli._app import command
 from tied_tables.cli._cluster import ClusterOptions
 from tied_tables.cli._inputs import Inputs
@@ -48,9 +48,11 @@ TYPED = (".parquet", ".feather", ".arrow", ".npy")  # files that have types
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Where the result is written, and how it is told."""
+    """Where the result is written, and how it is reported."""
 
-    output: str = output_option("The file to write, its format by ending; - for CSV.")
+    output: str = output_option(
+        "The file to write, in the format of its extension; - for CSV."
+    )
     safe_csv: SafeCsv = False
     json: Json = False
 
@@ -84,11 +86,12 @@ def fill(
     task: Task,
     inputs: Inputs,
     cells: str | None = option(
-        "A table to write of which cells were filled, with what, and how sure it is.",
+        "A second table to write: which cells were filled, with what, and how sure it"
+        " is.",
         metavar="OUT",
     ),
 ) -> None:
-    """Fill the gaps of a table, and leave all else as it is, byte for byte."""
+    """Fill the gaps of a table, and leave all else unchanged, byte for byte."""
     from tied_tables.io import ENDINGS
     from tied_tables.rows import BatchTransform
 
@@ -107,8 +110,8 @@ def fill(
         _write_cells(cells, task, transform, rows)
     if not (patch or (has_types and data.endswith(TYPED))):
         remark(
-            f"{output!r} is written anew and is no copy: that takes one file of the"
-            " same format, and no --safe-csv."
+            f"{output!r} was rewritten, not copied byte for byte; that needs one input"
+            " file of the same format, and no --safe-csv."
         )
 
 
@@ -118,8 +121,8 @@ def _require_cells(cells: str, task: Task, data: str) -> None:
     is_output = os.path.realpath(cells) == os.path.realpath(task.output)
     if is_output or cells == STANDARD_OUTPUT:
         raise UsageError(
-            f"--cells {cells!r} is the standard output, or where the table goes;"
-            " name another file."
+            f"--cells {cells!r} is the standard output, or the file of the table;"
+            " choose another file."
         )
 
 
@@ -245,9 +248,9 @@ def _open_codes(
         names = [name for name in names if name != id_column]
     if len(names) != n_components:
         raise UsageError(
-            f"{data!r} has {len(names)} columns of numbers, and a code of"
-            f" {str(model.path)!r} has {n_components}; name them {', '.join(codes[:3])}"
-            " and so on."
+            f"{data!r} has {len(names)} numeric columns, but codes of"
+            f" {str(model.path)!r} have {format_quantity(n_components, 'component')};"
+            f" name the code columns {list_some(codes, 3)}."
         )
     id = choose_id(source, id, id_column, output)
     return Scan(source, Columns.of_numbers(names), id)

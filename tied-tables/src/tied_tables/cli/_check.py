@@ -49,7 +49,7 @@ MOST_FACTS = 1_000  # columns that the notes of a model tell of, to stay readabl
 # Columns that are printed: a table of 40,000 takes half a minute to lay out.
 MOST_SHOWN_COLUMNS = 500
 MOST_SHOWN_RULES = 12
-MOST_COMPARED = 100_000  # rows of which those that are there twice are found
+MOST_COMPARED = 100_000  # rows in which duplicates are found
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def check(
     categories: Categories = False,
     json: Json = False,
 ) -> None:
-    """Show what the columns of a table read as, and what fit would make of them."""
+    """Show how the columns of a table are read, and how fit would use them."""
     if json:
         be_quiet(True)
     if rules is not None:
@@ -138,7 +138,7 @@ def check(
 
 
 def describe_repeats(rows: Scan) -> list[str]:
-    """Tell which rows are there twice: the first few, unless rows are many."""
+    """Describe the first duplicate rows, unless rows are many."""
     from tied_tables.checks import RepeatFinder
 
     if rows.source.n_rows > MOST_COMPARED:
@@ -162,7 +162,7 @@ def _print_survey(survey: Survey, has_categories: bool) -> None:
     n_sample = survey.sample.num_rows
     rows = format_quantity(source.n_rows, "row")
     if not survey.is_complete:
-        rows += f", of which {n_sample:,} were looked at"
+        rows += f", of which {n_sample:,} were examined"
     if n_sample > ROWS_TO_COUNT:
         rows += f", {ROWS_TO_COUNT:,} of these for distinct numbers"
     numbers = format_quantity(len(survey.columns.features), "number")
@@ -172,7 +172,7 @@ def _print_survey(survey: Survey, has_categories: bool) -> None:
     print_columns(survey.texts[:MOST_SHOWN_COLUMNS], columns)
     if more := survey.texts[MOST_SHOWN_COLUMNS:]:
         quantity = format_quantity(len(more), "more column")
-        print(f"and {quantity}; check --json tells of all")
+        print(f"and {quantity}; check --json lists all")
 
 
 def print_rules(rules: Sequence[str], command: str) -> None:
@@ -248,7 +248,7 @@ def learn(survey: Survey, seed: int, workers: Workers | None = None) -> Table:
     source, columns = survey.training, survey.columns
     if source.n_rows < 2:
         raise UsageError(
-            f"{source.name!r} has one row, and training needs 2 at least; add rows."
+            f"{source.name!r} has one row, but training needs at least 2; add rows."
         )
     survey.require_usable()
     remark_notes(source.name, source.notes)

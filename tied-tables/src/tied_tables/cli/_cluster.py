@@ -26,13 +26,13 @@ class ClusterOptions:
     """The options of where the work is done."""
 
     cluster: str | None = option(
-        "A scheduler of Dask whose workers do the work, such as tcp://10.0.0.1:8786, or"
-        " local for processes of this machine. Tables are then written as a folder of"
-        " Parquet files.",
+        "Address of a Dask scheduler whose workers do the work, such as"
+        " tcp://10.0.0.1:8786, or local for processes of this machine. Tables are then"
+        " written as folders of Parquet files.",
         metavar="ADDRESS",
     )
     workers: int | None = option(
-        "The processes of --cluster local; one a processor that it may use.",
+        "Number of processes of --cluster local (default: one for each processor).",
         metavar="N",
         min=1,
     )
@@ -46,8 +46,8 @@ class ClusterOptions:
             require_output(output, json, data)
         elif output == STANDARD_OUTPUT or output.lower().endswith(endings):
             raise UsageError(
-                f"--cluster writes a folder of Parquet files, and {output!r} is a file;"
-                " name a folder."
+                f"--cluster writes a folder of Parquet files, but {output!r} is a file;"
+                " choose a folder."
             )
 
     @contextmanager
@@ -57,7 +57,7 @@ class ClusterOptions:
 
         if self.workers is not None and self.cluster != "local":
             raise UsageError(
-                "--workers is for --cluster local; give that, or leave out --workers."
+                "--workers needs --cluster local; add it, or drop --workers."
             )
         if self.cluster is None:
             yield None

@@ -6,9 +6,9 @@ from tied_tables.columns import Columns
 REMEDIES = {
     "as_missing": "use --na {quoted}",
     "as_names": "use --categorical {column}",
-    "for_id": ", for --id",
+    "for_id": "; keep it with --id",
     "leave_out": "use --exclude {column}",
-    "mark_missing": "use --na for what means missing",
+    "mark_missing": "use --na for a value that means missing",
     "order_dates": "use --dates dmy or --dates mdy",
     "reread": "use --na {quoted}, --categorical {column} or --exclude {column}",
     "use_comma": "use --decimal ,",

@@ -28,20 +28,21 @@ EFFORT = 1 / 8  # the factor of the steps of training: most entries come from ru
 def corrections(
     inputs: Inputs,
     output: str | None = output_option(
-        "The file to write, its format by ending; - for CSV. Without it, the first"
-        f" {MOST_SHOWN_CORRECTIONS} are printed.",
+        "The file to write, in the format of its extension; - for CSV. Without it, the"
+        f" first {MOST_SHOWN_CORRECTIONS} are printed.",
         default=None,
     ),
     *,
     same: str | None = option(
-        "A column that names what several rows speak of: most of them are right.",
+        "A column of things that several rows describe, such as flights: values that"
+        " differ from most of their rows are listed.",
         "--same",
         metavar="COLUMN",
     ),
     safe_csv: SafeCsv = False,
     json: Json = False,
 ) -> None:
-    """List what to correct: doubtful values, and rows that are there twice."""
+    """List what to correct: doubtful values, and duplicate rows."""
     from tied_tables.checks import FIELDS, find_corrections
     from tied_tables.rows import BatchTransform
 
@@ -49,7 +50,10 @@ def corrections(
         require_output(output, json, inputs.data)
     model, rows = inputs.open(effort=EFFORT)
     if rows.id in FIELDS:
-        raise UsageError(f"the id {rows.id!r} is a column of the list, too; rename it.")
+        raise UsageError(
+            f"the id column {rows.id!r} has the name of a column of the result; rename"
+            " it."
+        )
     require_column(rows.source, same, "--same")
     transform = BatchTransform(model.fitted_value, rows.columns, "scores")
     with show_rows("comparing", replace(rows, reads="all")) as shown_rows:
@@ -98,7 +102,7 @@ def _print(
     records: Sequence[dict[str, Any]], id: str | None, largest_rarity: float
 ) -> None:
     if not records:
-        print("nothing to correct was found")
+        print("found nothing to correct")
         return
     names = list(filter(None, ["row", id, "one_in", "why"]))
     print_rows(names, records[:MOST_SHOWN_CORRECTIONS], largest_rarity)

@@ -8,7 +8,7 @@ from tied_tables._files import check_writable, report_write_errors
 from tied_tables.cli._app import command
 from tied_tables.cli._messages import report_wrong_use
 from tied_tables.cli._model import load
-from tied_tables.cli._options import STAR, Json, ModelFile, option, output_option
+from tied_tables.cli._options import Json, ModelFile, option, output_option
 from tied_tables.cli._output import print_result
 
 Part = StrEnum("Part", ["encoder", "decoder", "reconstruction"])
@@ -18,7 +18,8 @@ Part = StrEnum("Part", ["encoder", "decoder", "reconstruction"])
 def export(
     model: ModelFile,
     output: Path = output_option(
-        f"The .onnx file to write. {STAR}", default=Path("*.onnx")
+        "The .onnx file to write. * in its name stands for the name of MODEL.",
+        default=Path("*.onnx"),
     ),
     part: Part = option(
         "encoder for codes, decoder for rows from codes, or reconstruction.",
@@ -28,7 +29,7 @@ def export(
     *,
     json: Json = False,
 ) -> None:
-    """Write a model as ONNX, with the names of the numbers that it takes."""
+    """Write a model as ONNX, with the names of its input numbers."""
     check_writable(output, ["onnx"])
     fitted_model = load(model)
     value = fitted_model.fitted_value

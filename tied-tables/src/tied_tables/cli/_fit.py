@@ -72,8 +72,8 @@ class TrainingOptions:
     """The options of how a model is trained; see `TiedAutoencoder`."""
 
     components: str = option(
-        "The number of components, or the share of variance to keep, below 1; several,"
-        " as 1..16 or 1,2,4, for the one that reconstructs hidden values best.",
+        "Number of components, or share of variance to keep, below 1. Of several, such"
+        " as 1..16 or 1,2,4, the one that reconstructs hidden values best is used.",
         metavar="N",
         default="2",
     )
@@ -83,24 +83,24 @@ class TrainingOptions:
         default="auto",
     )
     solver: Solver = option(
-        "lbfgs, on all rows at once, nadam, in batches, or auto.",
+        "lbfgs (all rows at once), nadam (in batches) or auto.",
         metavar="NAME",
         default=Solver.auto,
     )
     epochs: int | None = option(
-        "Epochs of Nadam or iterations of L-BFGS, instead of as many as help.",
+        "Epochs of Nadam or iterations of L-BFGS (default: by the size of the table).",
         metavar="N",
         min=1,
     )
     validation: float = option(
-        "The share of rows to hold out; 0 for none.",
+        "Share of rows to hold out; 0 for none.",
         metavar="SHARE",
         min=0.0,
         max=0.9,
         default=0.1,
     )
     scaler: Scaler = option(
-        "How the columns are scaled: standard, minmax or none.",
+        "Scaling of the columns: standard, minmax or none.",
         metavar="NAME",
         default=Scaler.standard,
     )
@@ -166,8 +166,8 @@ def fit_first(
     """
     if data == STANDARD_INPUT or Path(data).is_fifo():
         raise UsageError(
-            "a pipe can be read once, and a model is fitted first: name a file, or the"
-            " model that tied-tables fit - writes."
+            "a pipe can be read only once, but a model must be fitted first; save the"
+            " table to a file, or give a model that tied-tables fit - writes."
         )
     if output is not None:
         check_writable(output, ["safetensors"])
@@ -191,7 +191,7 @@ def fit_first(
     fitted = f"fitted a model to {data!r} first, in {seconds:.1f} s"
     where = "keep it with --model, as in --model model.safetensors"
     if output is not None:
-        where = f"it is kept in {str(output)!r}"
+        where = f"it is saved in {str(output)!r}"
     remark(f"{fitted}; {where}.")
     return model, table.survey.source
 
@@ -314,7 +314,7 @@ def _choose_components(
     if is_choice:  # of which each leaves something over
         most = count_most_components(n_rows, n_features)
     if 0 < most < widths[-1]:
-        remedy = f"ask for at most {most}"
+        remedy = f"use at most {most}"
         if columns.left_out:
             from tied_tables.cli._column_words import explain_left_out
 
@@ -338,14 +338,14 @@ def _find_doubts(contents: Contents) -> Iterator[str]:
     if fitted.n_components >= n_features:
         numbers = format_quantity(n_features, "number")
         yield (
-            f"the code holds all of a row, {numbers}, so that every row is"
-            " reconstructed as it is; add columns, or ask for fewer with --components."
+            f"the code is as wide as the input ({numbers}), so every row is"
+            " reconstructed exactly; add columns, or lower --components."
         )
     elif held_out is not None and held_out[0] > MOST_OPTIMISM * error:
         yield (
-            f"the error of rows held out, {held_out[0]:.4g}, is"
-            f" {held_out[0] / error:.3g} times that of the rows trained on:"
-            " the model overfits; add rows, or ask for fewer with --components."
+            f"the model overfits: the error on held-out rows, {held_out[0]:.4g}, is"
+            f" {held_out[0] / error:.3g} times the error on the training rows; add"
+            " rows, or lower --components."
         )
 
 
@@ -357,9 +357,8 @@ def _parse_components(text: str) -> list[int] | float:
         if 0 < (share := float(text)) < 1:
             return share
     raise UsageError(
-        f"--components {text!r} is neither a whole number from 1 on, nor several such"
-        f" as 1..16 or 1,2,4, at most {MOST_WIDTHS}, nor a share between 0 and"
-        " 1; give one of these."
+        f"--components {text!r} is invalid; use a positive integer, a list such as"
+        f" 1..16 or 1,2,4 (at most {MOST_WIDTHS} values), or a share between 0 and 1."
     )
 
 
@@ -371,8 +370,7 @@ def _parse_hidden_sizes(text: str) -> Any:
         if min(sizes) >= 1:
             return sizes
     raise UsageError(
-        f"--hidden {text!r} is neither auto nor numbers of units; give some such as"
-        " 64,32."
+        f"--hidden {text!r} is invalid; use auto, or numbers of units such as 64,32."
     )
 
 

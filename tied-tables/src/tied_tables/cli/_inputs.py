@@ -27,13 +27,16 @@ class Inputs:
         str | None,
         typer.Argument(
             metavar="MODEL",
-            help="A file that tied-tables fit has written; without it, a model is"
-            " fitted to DATA first.",
+            help=(
+                "A file written by tied-tables fit; without it, a model is fitted to"
+                " DATA first."
+            ),
         ),
     ] = None
     data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)] = ""
     kept_model: Path | None = option(
-        "A model that is fitted to DATA and kept there, if it is not there yet.",
+        "Use the model in this file; if there is none, fit one to DATA and save it"
+        " there.",
         "--model",
         metavar="MODEL",
     )
@@ -60,7 +63,7 @@ class Inputs:
         """Load the model, or fit one to the table, which is open then."""
         if self.model and self.kept_model:
             raise UsageError(
-                f"{self.model!r} and --model both name a model; leave one of them out."
+                f"{self.model!r} and --model both name a model; drop one of them."
             )
         if self.model is None and not (self.kept_model and self.kept_model.exists()):
             from tied_tables.cli._fit import fit_first
@@ -75,7 +78,7 @@ class Inputs:
             )
         if chosen := self.columns.find_choices():
             raise UsageError(
-                f"{', '.join(chosen)} is for fitting, and there is a model already;"
-                f" leave it out, or write tied-tables fit {self.data} {chosen[0]} ..."
+                f"cannot use {', '.join(chosen)} with a fitted model; drop the option,"
+                f" or refit with tied-tables fit {self.data} {chosen[0]} ..."
             )
         return load(self.model or self.kept_model or ""), None

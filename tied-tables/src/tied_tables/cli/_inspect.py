@@ -14,7 +14,7 @@ from tied_tables.cli._summary import summarize
 def inspect(
     model: ModelFile, categories: Categories = False, json: Json = False
 ) -> None:
-    """Show what a model file holds: its columns, its network, and its training."""
+    """Show what a model file contains: its columns, its network, and its training."""
     opened_model = load(model)
     if json:
         print_json(_describe(opened_model))

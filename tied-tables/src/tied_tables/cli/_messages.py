@@ -110,7 +110,7 @@ def _explain(error: BaseException) -> tuple[str, int]:
         case UsageError() | TableError():
             return str(error), 2
     if (lack := find_lack_of_memory(error)) is not None:
-        reason = f"there is too little memory ({str(lack) or 'none is left'})"
+        reason = f"not enough memory ({str(lack) or 'none is left'})"
         return f"{reason}; free some, or use fewer columns or rows.", 1
     if isinstance(error, ImportError):
         if error.name in ("pyarrow", "rapidfuzz"):
@@ -144,6 +144,6 @@ def report_wrong_use() -> Iterator[None]:
         reason = str(error)
         if error.strerror:
             reason = f"{error.filename!r}: {error.strerror}"
-        raise UsageError(f"cannot use {reason}; name another file.") from error
+        raise UsageError(f"cannot use {reason}; choose another file.") from error
     except (RuntimeError, ValueError) as error:
         raise UsageError(str(error)) from error

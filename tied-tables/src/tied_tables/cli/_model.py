@@ -27,7 +27,7 @@ class Model:
     path: Path
     contents: Contents
     notes: dict[str, Any]  # of `tied-tables fit`; empty if Python wrote the file
-    columns: Columns | None  # that it takes; None if it knows no names
+    columns: Columns | None  # that it takes; None if it has no names
 
     @property
     def fitted_value(self) -> TableModel:
@@ -63,9 +63,9 @@ class Model:
         names = [name for name, kind in source.kinds.items() if kind in numbers]
         if len(names) != n_features:
             raise UsageError(
-                f"{source.name!r} has {len(names)} columns of numbers, and"
-                f" {str(self.path)!r}, which knows no names, takes {n_features}; give"
-                " a table of these."
+                f"{source.name!r} has {len(names)} numeric columns, but"
+                f" {str(self.path)!r}, fitted without column names, expects"
+                f" {n_features}; give a table with these."
             )
         return Columns.of_numbers(names)
 
@@ -75,7 +75,7 @@ def load(name: str | Path) -> Model:
     path = Path(name)
     if not os.path.isfile(path):
         raise UsageError(
-            f"there is no model {str(path)!r}; tied-tables fit rows.csv -o"
+            f"model {str(path)!r} does not exist; tied-tables fit rows.csv -o"
             " model.safetensors writes one."
         )
 
@@ -89,6 +89,6 @@ def load(name: str | Path) -> Model:
         columns = find_columns(contents.model)
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"{str(error).rstrip('.')}; name a whole model file."
+            f"{str(error).rstrip('.')}; give a complete model file."
         ) from error
     return Model(path, contents, notes, columns)

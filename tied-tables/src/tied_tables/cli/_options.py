@@ -25,36 +25,36 @@ def output_option(help: str, metavar: str | None = "OUT", default: Any = ...) ->
 
 
 STANDARD_INPUT = STANDARD_OUTPUT = "-"
-STAR = "In its name, * stands for that of DATA."
+STAR = "* in its name stands for the name of DATA."
 FIGURE = "The figure to write: .png, .svg or .pdf."
 ModelFile = Annotated[
     str,
-    typer.Argument(metavar="MODEL", help="A file that tied-tables fit has written."),
+    typer.Argument(metavar="MODEL", help="A file written by tied-tables fit."),
 ]
 DATA = (
     "CSV, TSV, JSON, Parquet, Feather, Arrow, ORC, NPY, NPZ, a workbook or a database,"
-    " by ending; a folder of such files, a pattern in quotes, s3://... or https://...,"
-    " or - for the standard input."
+    " by extension; a folder of such files, a pattern in quotes, s3://... or"
+    " https://..., or - for the standard input."
 )
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA)]
-ID = "The column that names the rows; kept, never trained on."
+ID = "Column that identifies the rows; kept, never trained on."
 SafeCsv = Annotated[
     bool,
     typer.Option(
         "--safe-csv",
-        help="Put a ' before text that a spreadsheet would run, in CSV.",
+        help="In CSV, put a ' before text that a spreadsheet would run.",
         metavar="",
     ),
 ]
 Seed = Annotated[
     int,
-    typer.Option(min=0, max=2**31 - 1, metavar="N", help="Fixes all that is random."),
+    typer.Option(min=0, max=2**31 - 1, metavar="N", help="Random seed."),
 ]
 Categories = Annotated[
     bool,
     typer.Option(
         "--categories",
-        help="List the categories of each column, or parts of times.",
+        help="List the categories of each column, or the parts of its times.",
         metavar="",
     ),
 ]
@@ -66,7 +66,7 @@ FailOnDrift = Annotated[
     bool,
     typer.Option(
         "--fail-on-drift",
-        help=f"Exit with the code {DRIFT_CODE} if the rows have drifted.",
+        help=f"Exit with code {DRIFT_CODE} if the rows have drifted.",
         metavar="",
     ),
 ]

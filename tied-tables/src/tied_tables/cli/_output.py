@@ -97,6 +97,6 @@ def save_figure(figure: Figure, output: Path) -> None:
         figure.savefig(part, dpi=160)
     if any(NO_GLYPH in str(warning.message) for warning in remarks):
         remark(
-            "no font here has some of the characters, which are drawn as boxes; install"
+            "some characters are drawn as boxes, as no installed font has them; install"
             " one that does, such as Noto Sans."
         )

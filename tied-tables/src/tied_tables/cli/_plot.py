@@ -20,7 +20,7 @@ def plot(
     *,
     json: Json = False,
 ) -> None:
-    """Draw rows, their codes, their reconstructions, and the cost of training."""
+    """Draw rows, their codes, their reconstructions, and the loss during training."""
     from tied_tables.model.value import baseline_errors
     from tied_tables.plotting import FORMATS, AutoencoderDisplay, new_figure
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 SECONDS_TO_FIRST_LINE, SECONDS_BETWEEN_LINES = 0.5, 10
-SHORTEST_STAGE = 0.3  # seconds of work before it is said
+SHORTEST_STAGE = 0.3  # seconds of work before it is printed
 _last_line = time.monotonic() + SECONDS_TO_FIRST_LINE - SECONDS_BETWEEN_LINES
 
 
@@ -91,7 +91,7 @@ def _show(what: str) -> Iterator[Callable[..., object]]:
 def show_training(
     what: str,
 ) -> Iterator[Callable[[int, int, Mapping[str, float]], None]]:
-    """Show epochs, anew with each training; yield what moves them."""
+    """Show epochs, from the first of each training; yield what moves them."""
     with _show(what) as tell:
 
         def on_epoch(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:

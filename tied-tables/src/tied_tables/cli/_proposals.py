@@ -21,7 +21,7 @@ def propose_command(words: Sequence[str], names: Collection[str]) -> str:
     first, *arguments = words
     near = get_close_matches(first, names, 1)
     what = (
-        f"write {join([*near, *arguments])}" if near else "tied-tables --help lists all"
+        f"try {join([*near, *arguments])}" if near else "tied-tables --help lists all"
     )
     return f"there is no command {first!r}; {what}."
 
@@ -34,18 +34,18 @@ def propose_words(error: Any, words: Sequence[str], example: str) -> str:
     if near := get_close_matches(wrong, possibilities, 1, LEAST_SIMILARITY):
         name = re.compile(f"^{re.escape(wrong)}(?=$|=)")
         corrected_words = [name.sub(near[0], word) for word in words]
-        return f"write {join(corrected_words)}"
+        return f"try {join(corrected_words)}"
     if not wrong and not isinstance(error, typer.BadParameter):
         return describe_files(example)
     command = [word for word in words[:1] if not word.startswith("-")]
-    return f"write it as in {example}, or see {join([*command, '--help'])}"
+    return f"example: {example}; see also {join([*command, '--help'])}"
 
 
 def describe_files(example: str) -> str:
     """Return which files to give to a command that was given others."""
     return (
-        "give one file, or a pattern in quotes such as '*.csv', and what is written"
-        f" after -o, as in {example}"
+        "give several tables as a pattern in quotes, such as '*.csv', and an output"
+        f" file after -o, as in {example}"
     )
 
 

@@ -53,14 +53,14 @@ def report(
         f"The .html file to write. {STAR}", default=Path("*-report.html")
     ),
     against: str | None = option(
-        "An older table, to tell what has drifted since.", metavar="OLD"
+        "An older table to compare with, to find drift.", metavar="OLD"
     ),
     *,
     fail_on_drift: FailOnDrift = False,
     safe_csv: SafeCsv = False,
     json: Json = False,
 ) -> None:
-    """Write a page to explore rows, their codes and why they are odd; it works offline.
+    """Write a page to explore rows, their codes and their outlier scores, offline.
 
     Scores and errors are those of all rows. PCA's error on it is that of PCA of a
     sample of 20,000 rows, where there are more.

@@ -34,7 +34,7 @@ class RowOptions(TableOptions):
     """The options of how to read a table for a model."""
 
     impute_absent: bool = read_option(
-        "Impute what DATA lacks.", "--impute-absent", default=False
+        "Impute columns that DATA lacks.", "--impute-absent", default=False
     )
 
 
@@ -50,7 +50,7 @@ def open_rows(
 ) -> Scan:
     """Open a table for a model, with its label and its id if the output can hold it.
 
-    `source` is the open table, if it is one; it is opened anew where what has to be
+    `source` is the open table, if it is one; it is opened again where what has to be
     read as text is not.
     """
     from tied_tables.columns import Columns, Kind
@@ -74,16 +74,17 @@ def open_rows(
     if label is None and columns.label in source.schema.names:
         label = columns.label
     named = replace(columns, id=output_id or columns.id, label=label)
-    remedy = ", or have it imputed with --impute-absent"
+    remedy = ", or impute with --impute-absent"
     if unknown := named.match(source.schema.names, remedy):
         ignored = f"ignored the column {quote(unknown)} of {data!r}"
-        remark(f"{ignored}, which the model has never seen.")
+        remark(f"{ignored}, which the model was not fitted with.")
     file_columns = _adapt(columns, source, options)
     for old, new in zip(columns.used, file_columns.used, strict=True):
         if old != new and old.kind is not Kind.boolean and not as_text:
             remark(
-                f"column {old.name!r} holds {new.description} in {data!r}, beside"
-                f" {old.description} in training, and is read in the form of the file."
+                f"column {old.name!r} has another format in {data!r}"
+                f" ({new.description}) than in training ({old.description}), and is"
+                " read as in the file."
             )
     return Scan(source, file_columns, output_id, label)
 

@@ -14,11 +14,13 @@ from tied_tables.cli._proposals import join
 def sample(
     output: Annotated[
         str,
-        typer.Argument(metavar="OUT", help="The file to write, its format by ending."),
+        typer.Argument(
+            metavar="OUT", help=("The file to write, in the format of its extension.")
+        ),
     ],
     seed: Seed = 0,
 ) -> None:
-    """Write a table of 300 made-up clients, two of them odd, to try commands on."""
+    """Write a sample table of 300 invented clients, two of them outliers."""
     from tied_tables import datasets
     from tied_tables.io import check_output, write_table
 

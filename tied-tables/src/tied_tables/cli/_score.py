@@ -48,15 +48,15 @@ class ScoreOptions:
     """The options of which rows are scored for whom."""
 
     output: str | None = output_option(
-        "The file to write, its format by ending; - for CSV. Without it, the oddest"
-        " rows are printed.",
+        "The file to write, in the format of its extension; - for CSV. Without it, the"
+        " rows with the highest scores are printed.",
         default=None,
     )
     top: int | None = option(
-        "Only so many rows, the oddest first, and why.", metavar="N", min=1
+        "Only the N rows with the highest scores, with the reasons.", metavar="N", min=1
     )
     explain: bool = option(
-        "Write for all rows why they are odd, which takes longer.",
+        "Add the reasons for all rows, which takes longer.",
         "--explain",
         default=False,
     )
@@ -72,8 +72,8 @@ class Alarm:
     """The options of when the command ends with an exit code of its own."""
 
     threshold: str | None = option(
-        f"Exit with the code {ALARM_CODE} if a row has this score, such as 100, or a"
-        " higher one, or is as rare as 1/1000.",
+        f"Exit with code {ALARM_CODE} if a row has at least this score, such as 100, or"
+        " is at least as rare as 1/1000.",
         metavar="SCORE",
     )
     fail_on_drift: FailOnDrift = False
@@ -98,8 +98,8 @@ class Alarm:
             if (1 if self.is_rarity else -math.inf) <= least < math.inf:
                 return least
         raise UsageError(
-            f"--threshold {self.threshold!r} is neither a score such as 100 nor a"
-            " rarity such as 1/1000; give one of these."
+            f"--threshold {self.threshold!r} is invalid; use a score such as 100, or a"
+            " rarity such as 1/1000."
         )
 
     def require_within(self, fitted: TableModel) -> None:
@@ -107,8 +107,8 @@ class Alarm:
         most = int(fitted.largest_rarity)
         if self.is_rarity and self.least > most:
             raise UsageError(
-                f"--threshold {self.threshold} is rarer than a model of {most} rows can"
-                f" tell; give {RARITY}{most}, or a score."
+                f"--threshold {self.threshold} cannot be estimated from {most} training"
+                f" rows; use {RARITY}{most}, or a score."
             )
 
     def describe(self, fitted: TableModel, scores: Array) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def score(
     cluster: ClusterOptions,
     json: Json = False,
 ) -> None:
-    """Compute how odd each row is, its rank, how rare such a row is, and its error."""
+    """Compute the outlier score of each row, with its rank, rarity and error."""
     from tied_tables.rows import BatchTransform
 
     _require_consistent(options, alarm, cluster)
@@ -181,8 +181,8 @@ def _require_consistent(
     """Raise if options contradict each other, or the threshold is none."""
     if cluster.cluster is not None and (alarm.is_set or not options.needs_all):
         raise UsageError(
-            "--cluster writes all rows: give --output, and leave out --top,"
-            " --threshold and --fail-on-drift."
+            "--cluster writes all rows; add --output, and drop --top, --threshold and"
+            " --fail-on-drift."
         )
     _ = alarm.least
 
@@ -193,7 +193,8 @@ def _find_total(rows: Scan) -> Total | None:
 
     if rows.id in ("rank", "why"):
         raise UsageError(
-            f"the id {rows.id!r} is a column of the result, too; rename it."
+            f"the id column {rows.id!r} has the name of a column of the result; rename"
+            " it."
         )
     total = find_total(rows.source)
     if total is not None:

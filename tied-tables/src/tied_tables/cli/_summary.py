@@ -23,9 +23,7 @@ def summarize(model: Model) -> dict[str, str]:
     }
     if trimmed := model.find_note(0, "trimmed"):
         absurd = format_quantity(trimmed, "absurd value")
-        facts["not trained on"] = (
-            f"{absurd}; model and PCA have the medians of their columns there"
-        )
+        facts["not trained on"] = f"{absurd}, replaced by the medians of the columns"
     if streamed := model.find_note("", "streamed"):
         facts["sample"] = streamed
     for name in ("rows", "trained", "seconds", "command"):
@@ -38,7 +36,7 @@ def summarize(model: Model) -> dict[str, str]:
 def _describe_columns(model: Model) -> dict[str, str]:
     columns, n_features = model.columns, model.fitted_value.n_features
     if columns is None:
-        return {"columns": f"not noted; it takes {n_features} numbers"}
+        return {"columns": f"no names; the model expects {n_features} numbers"}
     usage = list_some(columns.names)
     if n_features > len(columns.names):
         usage += f": {n_features} numbers, one for each category or part of a time"
@@ -62,7 +60,7 @@ def _describe_errors(model: Model) -> dict[str, str]:
     also = ""
     if held_out is not None:
         also = f"; {error:.4g} on {where}"
-        where = "rows held out"
+        where = "held-out rows"
         error, pca_error = held_out
     if model.fitted_value.training.is_pca:
         relative = "the model is PCA, as no network was better"

@@ -36,38 +36,43 @@ class TableOptions:
     """The options of how to read a table; see `tied_tables.io.open_table`."""
 
     delimiter: str | None = read_option(
-        "Between the cells of CSV, where it is not clear.", metavar="CHAR"
+        "CSV delimiter (default: detected).", metavar="CHAR"
     )
     encoding: str | None = read_option(
-        "Of CSV, instead of UTF-8 or what is clear.", metavar="NAME"
+        "Encoding of CSV (default: detected).", metavar="NAME"
     )
     decimal: str | None = read_option(
-        "The decimal mark of text, . or a comma, where not clear.", metavar="CHAR"
+        "Decimal mark in text, . or a comma (default: detected).", metavar="CHAR"
     )
     no_header: bool = read_option(
-        "The first line of CSV or a sheet is a row.", "--no-header", default=False
+        "The first line of CSV or a sheet holds values, not names.",
+        "--no-header",
+        default=False,
     )
     format: str | None = read_option(
-        "What DATA is, such as csv, whatever its ending.", metavar="NAME"
+        "Format of DATA, such as csv (default: by extension).", metavar="NAME"
     )
-    array: str | None = read_option(
-        "Which array of an .npz file to read.", metavar="NAME"
-    )
+    array: str | None = read_option("Array of an .npz file to read.", metavar="NAME")
     sheet: str | None = read_option(
-        "The sheet of a workbook, instead of the first.", metavar="NAME"
+        "Sheet of a workbook (default: the first).", metavar="NAME"
     )
-    query: str | None = read_option("The rows of a database to read.", metavar="SQL")
+    query: str | None = read_option(
+        "Query that selects the rows of a database.", metavar="SQL"
+    )
     skip: int = read_option(
-        "Lines of CSV or a sheet before the names.", metavar="N", default=0, min=0
+        "Number of lines of CSV or a sheet before the names.",
+        metavar="N",
+        default=0,
+        min=0,
     )
     comment: str | None = read_option(
-        "How lines of CSV begin to pass over, such as #.", metavar="TEXT"
+        "Skip lines of CSV that start with TEXT, such as #.", metavar="TEXT"
     )
     max_columns: int = read_option(
-        "The most columns that are read.", metavar="N", default=50_000, min=1
+        "Maximum number of columns.", metavar="N", default=50_000, min=1
     )
     max_copy: int = read_option(
-        "The most bytes that are copied here of what is elsewhere, or in a database.",
+        "Maximum size of temporary copies of remote files and databases, in bytes.",
         metavar="N",
         default=2**34,
         min=1,
@@ -108,30 +113,28 @@ def import_arrow() -> None:
 class ColumnOptions:
     """The options of which columns to use, and how; see `Columns.survey`."""
 
-    columns: str | None = column_option(
-        "The columns to use, instead of all.", metavar="A,B"
-    )
+    columns: str | None = column_option("Columns to use (default: all).", metavar="A,B")
     exclude: list[str] | None = column_option(
-        "Columns not to use; can be given several times.", metavar="A,B"
+        "Columns to leave out; can be given several times.", metavar="A,B"
     )
     label: str | None = column_option(
-        "A column of labels, for colour; never trained on.", metavar="COLUMN"
+        "Column of labels, used for colour; never trained on.", metavar="COLUMN"
     )
     id: str | None = column_option(ID, metavar="COLUMN")
     categorical: list[str] | None = column_option(
-        "Columns whose numbers are names, such as zip codes.", metavar="A,B"
+        "Columns of category codes, such as zip codes.", metavar="A,B"
     )
     numeric: list[str] | None = column_option(
-        "Columns whose numbers are quantities, whatever their names tell.",
+        "Columns of quantities, even if their names look like those of codes or ids.",
         metavar="A,B",
     )
     dates: DateOrder = column_option(
-        "dmy or mdy, the order of 1/2/2026 where it is unclear; off leaves dates out.",
+        "Order of ambiguous dates such as 1/2/2026: dmy or mdy; off leaves dates out.",
         metavar="ORDER",
         default=DateOrder.auto,
     )
     na: list[str] | None = column_option(
-        "A missing value too; can be given several times.", metavar="TEXT"
+        "Also treat TEXT as missing; can be given several times.", metavar="TEXT"
     )
 
     def survey(
@@ -189,12 +192,11 @@ def require_output(
     is_source = fnmatch(target, source) or target.startswith(folder) or target == source
     if is_source and os.path.isfile(target):
         raise UsageError(
-            f"{output!r} is a table that is read; name another file with -o."
+            f"{output!r} is a table that is read; choose another file with -o."
         )
     if json and output == STANDARD_OUTPUT:
         raise UsageError(
-            "--json and --output - both write to the standard output; leave one of them"
-            " out."
+            "--json and --output - both write to the standard output; drop one of them."
         )
 
 
@@ -221,23 +223,23 @@ def describe_doubtful(rows: Scan, doubts: Doubts) -> list[str]:
     sentences = []
     left_out = describe_left_out(rows.columns, REMEDIES)
     for column, times in doubts.unseen.counts.items():
-        what = "of rare or new categories, which count as one or as missing"
+        what = "in rare or new categories, treated as (other) or as missing"
         if column not in rows.columns.names:
             in_training = left_out.get(column, "another")
-            what = f"beside what it was in training, {in_training}, which are kept"
+            what = f"that differ from training ({in_training}) and are kept"
         values = f"{format_quantity(times, 'value')} {what}"
         examples = doubts.unseen.describe(column)
-        sentences.append(f"column {column!r} holds {values}: {examples}.")
+        sentences.append(f"column {column!r} has {values}: {examples}.")
     for column in doubts.empty:
         sentences.append(f"column {column!r} has no value in any row, and is imputed.")
     for column, times in doubts.misspelt.counts.items():
         values = format_quantity(times, "value")
         examples = doubts.misspelt.describe(column)
         sentences.append(
-            f"column {column!r} holds {values} that may be misspelt, read as the"
-            f" category that is meant: {examples}."
+            f"column {column!r} has {values} that may be misspelt, read as the most"
+            f" similar category: {examples}."
         )
-    kept = ", and not as a gap to fill" if rows.reads == "stored" else ""
+    kept = ", but not filled" if rows.reads == "stored" else ""
     for column, text in describe_misread(doubts.misread, kept).items():
         sentences.append(f"column {column!r} {text}.")
     return sentences

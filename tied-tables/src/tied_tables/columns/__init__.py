@@ -4,7 +4,7 @@ try:
     import pyarrow  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        f"columns that are no numbers, and reading tables, need {error.name}; run pip"
+        f"columns that are not numeric, and table files, need {error.name}; run pip"
         ' install "tied-tables[cli]".',
         name=error.name,
     ) from error

@@ -62,7 +62,7 @@ def adapt_column(
     unit = getattr(new.form, "unit", "")
     if old_unit and unit and old_unit != unit:
         raise TableError(
-            f"column {column.name!r} holds {new.description}, where the model learned "
-            f"{column.description}; convert it."
+            f"column {column.name!r} has {new.description}, but the model was fitted"
+            f" with {column.description}; convert it."
         )
     return replace(column, form=new.form)

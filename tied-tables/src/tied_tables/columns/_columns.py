@@ -54,8 +54,8 @@ class Columns:
     written. A time becomes the days since the first, and the sine and cosine of the
     hour, weekday and month that vary. Text becomes a number for each category, 1 for
     the one that it is and 0 for the others. A missing value is NaN in all of the
-    numbers of its column, and a text that is maybe a misspelling of a category is half
-    of that one. Times that follow those of another column, as a delivery follows an
+    numbers of its column, and a text that may be a misspelling of a category counts as
+    that category. Times that follow those of another column, as a delivery follows an
     order, become the days since these, too.
 
     Attributes:
@@ -228,13 +228,13 @@ class Columns:
         name_counts = Counter(names)
         if twice := [name for name in self.names if name_counts[name] > 1]:
             raise TableError(
-                f"the table has several columns of the name {quote(twice)}; rename or"
-                " drop all but one."
+                f"the table has duplicate column names: {quote(twice)}; rename or drop"
+                " all but one."
             )
         if absent := [name for name in self.names if name not in name_counts]:
             raise TableError(
-                f"the table has no column {quote(absent)}, which the model uses; add"
-                f" it{remedy}."
+                f"the table lacks columns of the model: {quote(absent)}; add"
+                f" them{remedy}."
             )
         known = {*self.names, *self.left_out, self.label, self.id}
         return [name for name in names if name not in known]
@@ -248,8 +248,8 @@ class Columns:
         for name, times in frame_counts.items():
             if times > max(1, learned_counts[name]):
                 raise TableError(
-                    f"X has {times} columns of the name {name!r}, and the model learned"
-                    f" {learned_counts[name]}; rename or drop the others."
+                    f"X has {times} columns named {name!r}, but the model was fitted"
+                    f" with {learned_counts[name]}; rename or drop the others."
                 )
         return frame.rows
 
@@ -257,7 +257,7 @@ class Columns:
         """Return these columns in the form in which another table is written.
 
         The form of numbers, times and truth values that do not read as learned is
-        decided anew, as by `survey`; the order of dates that do not tell is the one
+        decided again, as by `survey`; the order of dates that do not tell is the one
         learned.
 
         Args:
@@ -300,7 +300,7 @@ class Columns:
             doubts: collects the values whose category has no number of its own, which
                 are `(other)`, or missing if none was rare at first; those that may be
                 misspellings of one; and those that are not of their column's kind,
-                which count as missing.
+                treated as missing.
 
         Raises:
             TableError: if a column is not there, a value is infinite or of a type that
@@ -324,9 +324,9 @@ class Columns:
                     raise MisfitError(row, get_value(values, row), column.expectation)
             except MisfitError as misfit:
                 raise TableError(
-                    f"column {column.name!r} holds {misfit.value!r} in row"
-                    f" {first_row + misfit.row + 1}, where {misfit.what} was expected;"
-                    " correct it, or leave it empty."
+                    f"column {column.name!r} has {misfit.value!r} in row"
+                    f" {first_row + misfit.row + 1} instead of {misfit.what}; correct"
+                    " it, or leave it empty."
                 ) from misfit
             numbers[:, part] = encoded.numbers
             if doubts is not None:
@@ -404,7 +404,7 @@ class Columns:
         n = len(self.features)
         if block.ndim != 2 or block.shape[1] != n:
             raise TableError(
-                f"numbers of the shape {block.shape} were given; give {n} columns."
+                f"expected {n} columns of numbers; got the shape {block.shape}."
             )
         if block.dtype.kind != "f":
             block = block.astype(np.float64)
@@ -549,14 +549,14 @@ class Columns:
         try:
             json = msgspec.json.decode(text)
             if not isinstance(json, dict) or json.get("version") != VERSION:
-                raise ValueError("they are not of this version")
+                raise ValueError("they are of another version")
             json["used"] = json.pop("columns", None)
             columns = msgspec.convert(json, cls)
             columns._require_consistent()
         except (ValueError, OverflowError, pa.ArrowException) as error:
             raise TableError(
                 "the description of the columns in the model file is damaged"
-                f" ({error}); save the model anew."
+                f" ({error}); save the model again."
             ) from error
         return columns
 

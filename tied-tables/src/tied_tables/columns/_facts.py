@@ -75,7 +75,7 @@ class Fact:
         column: how its values become numbers; None if it is not used.
         reason: why it is not used; None if it is.
         missing: how many values are missing.
-        misread: how many values are not what the column holds, and count as missing.
+        misread: how many values are not what the column holds, treated as missing.
         distinct: how many values differ in the first 20,000 rows of the sample, or in
             all of text.
         remarks: what its values may be instead, and what else to look at.
@@ -108,7 +108,7 @@ def leave_out(
     reason: Remark,
     reads_as: str | None = None,
 ) -> Fact:
-    """Return the fact of a column that is not looked at."""
+    """Return the fact of a column that is not examined."""
     return Fact(
         name,
         reads_as or str(find_kind(values.type)),

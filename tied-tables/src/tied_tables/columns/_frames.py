@@ -305,8 +305,7 @@ def _read(X: Any) -> tuple[Any, list[Name], pa.RecordBatch]:
         what = f"column {column[1]!r}" if column else "X"
         reason = str(error.args[0]).rstrip(".")
         raise TableError(
-            f"{what} cannot be used ({reason}); make all of its values of one plain"
-            " type."
+            f"{what} cannot be used ({reason}); convert all of its values to one type."
         ) from error
     arrays = [unpack_views(column.combine_chunks()) for column in table.columns]
     pairs = zip(table.schema, arrays, strict=True)

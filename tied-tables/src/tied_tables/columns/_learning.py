@@ -66,7 +66,7 @@ def _find_reasons(
     meanings: dict[str, str | None],
     choice: ColumnChoice,
 ) -> dict[str, Remark]:
-    """Return why columns are not looked at; raise if one that is named is not there."""
+    """Return why columns are not examined; raise if a named one does not exist."""
     exclusions = dict.fromkeys(choice.exclude, Topic.excluded)
     if choice.id is not None:
         exclusions[choice.id] = Topic.id
@@ -127,7 +127,8 @@ def _require_whole(name: str, numbers: Array) -> None:
     is_whole = (numbers % 1 == 0) & (np.abs(numbers) < 2**63)
     if not np.all(is_whole | np.isnan(numbers)):
         raise TableError(
-            f"column {name!r} holds fractions, which name no categories; make it text."
+            f"column {name!r} has fractions, which cannot be category codes; convert it"
+            " to text."
         )
 
 

@@ -84,7 +84,7 @@ class Doubts:
     Attributes:
         unseen: values of rare or new categories, and of columns that are not what they
             were in training.
-        misread: values that are not of the kind of their column, and count as missing.
+        misread: values that are not of the kind of their column, treated as missing.
         misspelt: values that count as the category of which they may be a misspelling.
         empty: the columns in which there is no value.
     """

@@ -20,7 +20,7 @@ from tied_tables.columns._remarks import Remark, Topic
 ROWS_TO_DECIDE = 1_000
 # A unit of a smaller share of numbers is a typing error.
 RAREST_UNIT = 0.1
-# A unit of a smaller share is said to be missing beside some numbers.
+# A unit of a smaller share of numbers is reported.
 FEWEST_WITH_UNIT = 0.95
 # Digits that name something, as they are no plain number.
 LONG_NUMERAL = r"^(?:0\d+|\d{20,})$"

@@ -58,11 +58,11 @@ def learn_columns(X: Any, categorical_features: Any) -> Columns | None:
     were = "column of X was" if len(lost) == 1 else "columns of X were"
     _warn_of(f"{len(lost)} {were} left out", lost)
     marks = [
-        f"{mark!r} in {column.name!r}"
+        f"{mark!r} in column {column.name!r}"
         for column in columns.used
         for mark in column.marks
     ]
-    _warn_of("X holds texts that count as missing", marks)
+    _warn_of("Texts in X are treated as missing", marks)
     return columns
 
 
@@ -84,10 +84,10 @@ def encode(columns: Columns, X: Any, *, double: bool) -> Array:
         if name not in merged:
             values = f"{format_quantity(n, 'value')} of column {name!r}"
             lost.append(
-                f"{values} in no category that fit has seen ({unseen.describe(name)})"
+                f"{values} in categories not seen in fit ({unseen.describe(name)})"
             )
-    lost += [f"of column {name!r} {misread.describe(name)}" for name in misread.counts]
-    _warn_of("X holds values that count as missing", lost)
+    lost += [f"{misread.describe(name)} of column {name!r}" for name in misread.counts]
+    _warn_of("Values of X are treated as missing", lost)
     return numbers
 
 
@@ -100,7 +100,7 @@ def find_differences(columns: Columns, X: Any) -> pa.RecordBatch:
         if is_other.any():
             values = format_quantity(int(is_other.sum()), "value")
             kept.append(f"{values} of column {name!r} ({reasons[name]} in training)")
-    _warn_of("X differs from what it was, and is kept", kept)
+    _warn_of("Values of X differ from training and are kept", kept)
     return rows
 
 
@@ -130,7 +130,6 @@ def _find_columns(
         pairs = zip(given_names, names, strict=True)
         return [name for given_name, name in pairs if given_name in chosen]
     raise ValueError(
-        f"categorical_features={features!r} are neither names nor places of the"
-        f" {len(names)} columns of X, nor a mask of as many; give one of these, or"
-        " 'from_dtype'."
+        f"categorical_features={features!r} must be names or indices of the"
+        f" {len(names)} columns of X, a boolean mask of that length, or 'from_dtype'."
     )

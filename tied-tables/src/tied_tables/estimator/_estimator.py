@@ -34,8 +34,8 @@ NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 INTERRUPTED = "Training was interrupted: this {} is the best so far."
 EMPTY = "X has no value in the columns {}: they are not used, and reconstructed as 0."
 TRIMMED = (
-    "The fit of {} takes the medians of their columns in place of {}: correct them, or"
-    " set trim=False; score_samples puts their rows first."
+    "The fit of {} replaced {} by column medians: correct the data, or set trim=False."
+    " The affected rows have the highest outlier scores."
 )
 
 
@@ -109,10 +109,10 @@ class TiedAutoencoder(RowMethods, Parameters):
             on held-out rows. Defaults to 50.
         contamination: the share of the training rows that `predict` calls outliers, in
             (0, 0.5]. Defaults to 0.1.
-        trim: whether the fit, which would bend towards them, takes the medians of their
-            columns in place of absurd values, such as 9,999,999, and `score_samples`
-            puts first the rows with a value far outside the rest of its column. Of
-            fewer than 50 rows no value is absurd. Defaults to `True`.
+        trim: whether the fit replaces absurd values, such as 9,999,999, by the medians
+            of their columns, as they would distort it, and `score_samples` puts rows
+            with a value far outside the rest of its column first. With fewer than 50
+            rows, no value is absurd. Defaults to `True`.
         random_state: seed of the weights, of the order of the rows and of held-out
             rows; as in scikit-learn. Defaults to None.
         verbose: 0, 1 or 2, as in Keras. Defaults to 0.
@@ -137,8 +137,8 @@ class TiedAutoencoder(RowMethods, Parameters):
             NaN where all values are missing, and the column's share for each number of
             a category. It is not stored in files.
         offset_: the threshold of `score_samples` below which `predict` gives -1.
-        n_trimmed_values_: in place of how many values the fit took the median of the
-            column; the other attributes are those of such rows. It is not stored in
+        n_trimmed_values_: the number of values that the fit replaced by the median of
+            the column; the other attributes are those of such rows. It is not stored in
             files.
         n_features_in_: the number of features.
         feature_names_in_: their names, if `fit` was given a table with names.
@@ -180,9 +180,8 @@ class TiedAutoencoder(RowMethods, Parameters):
         n_components: Any = self.n_components
         if n_components is None or n_components == "mle":
             raise ValueError(
-                f"n_components={n_components!r} of PCA is not supported: give a number"
-                " of components, 'auto', or a share of variance such as 0.95 for as"
-                " many as PCA needs."
+                f"n_components={n_components!r} of PCA is not supported: use a number"
+                " of components, 'auto', or a share of variance such as 0.95."
             )
         super()._validate_params()
 
@@ -231,7 +230,7 @@ class TiedAutoencoder(RowMethods, Parameters):
         if X_val is not None:
             if not trained.early_stopping:
                 raise ValueError(
-                    "X_val is not used with early_stopping=False: leave one of them."
+                    "X_val is not used with early_stopping=False: drop one of them."
                 )
             X_val = to_dense(read_rows(trained, columns, X_val, double=True))
         features = trained._describe_features(columns)

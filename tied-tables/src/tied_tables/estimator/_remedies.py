@@ -1,12 +1,12 @@
 """What to do about a column of a frame, where `_column_words` names a remedy."""
 
 REMEDIES = {
-    "as_missing": "replace it by a missing value",
+    "as_missing": "replace it with a missing value",
     "as_names": "name the column in categorical_features",
     "for_id": "",
     "leave_out": "drop the column",
-    "mark_missing": "replace it by a missing value",
-    "order_dates": "make it a column of dates",
+    "mark_missing": "replace it with a missing value",
+    "order_dates": "convert it to dates",
     "reread": "name it in categorical_features",
-    "use_comma": "make it a column of numbers",
+    "use_comma": "convert it to numbers",
 }

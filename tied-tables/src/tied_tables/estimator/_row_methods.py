@@ -260,8 +260,8 @@ class RowMethods(
     def score_samples(self, X: Any) -> Array:
         """How normal rows are, the negated outlier score: the higher, the more normal.
 
-        The outlier score is the sum of how far a row's values, code, reconstruction and
-        what each column holds beside what the others make likely are from those of most
+        The outlier score adds up how unusual a row's values, code, residuals and
+        differences from what the other columns suggest are, compared with those of most
         training rows. In a table of numbers it grows with the distance of the row from
         the three quarters of them that are the most ordinary. Rows with a value far
         outside the rest of its column come first.
@@ -293,7 +293,7 @@ class RowMethods(
         return state._model.rarity(rows)
 
     def explain(self, X: Any) -> Explanation:
-        """Why rows are odd: by which columns, and what the others make likely.
+        """Why rows are odd: by which columns, and what the others suggest.
 
         Each value is replaced by its conditional mean in a normal distribution of the
         columns, of which values far outside their column are no part, and the row is

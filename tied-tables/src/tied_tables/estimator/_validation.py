@@ -89,9 +89,10 @@ def read_rows(
         return _columns.encode(columns, table, double=double)
     if table.shape[1] != len(columns.features):
         raise ValueError(
-            f"X is an array of {table.shape[1]} numbers a row, and"
-            f" {type(estimator).__name__} was fitted to a frame: give a frame with its"
-            f" columns, or the {len(columns.features)} numbers that stand for them."
+            f"X is an array with {table.shape[1]} columns, but"
+            f" {type(estimator).__name__} was fitted on a frame: give a frame with its"
+            f" columns, or an array of the {len(columns.features)} numbers that encode"
+            " them."
         )
     return table
 
@@ -200,8 +201,8 @@ def _validate_numbers(estimator: BaseEstimator, X: Any, reset: bool) -> Any:
     for place, dtype in dtypes:
         if _is_time(dtype):
             raise ValueError(
-                f"Date data not supported: {place} has {dtype}; turn it into numbers,"
-                " such as days since a date, or leave it out."
+                f"Date data not supported: {place} has {dtype}; convert it to numbers,"
+                " such as days since a date, or drop it."
             )
     is_half = {str(dtype).lower() for _, dtype in dtypes} == {"float16"}
     try:
@@ -268,5 +269,5 @@ def _explain(X: Any, error: Exception) -> str | None:
         return None
     return (
         f"Non-numeric data not supported: {culprit} cannot be used ({reason}); encode"
-        " it as numbers, or leave it out."
+        " it as numbers, or drop it."
     )

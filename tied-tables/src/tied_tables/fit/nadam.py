@@ -120,7 +120,7 @@ def train(
         if not np.isfinite(part_losses[-1]).all():
             rate = plan.learning_rate
             raise FloatingPointError(
-                f"The loss came out not finite at learning_rate={rate:.3g}: try"
+                f"The loss became NaN or infinite at learning_rate={rate:.3g}: try"
                 f" {rate / 10:.3g}."
             )
         if run.finish_part(n_parts, patience, plan) or is_interrupted():

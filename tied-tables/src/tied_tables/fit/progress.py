@@ -1,4 +1,4 @@
-"""Who is told of each epoch while an estimator is trained."""
+"""Who is called after each epoch while an estimator is trained."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

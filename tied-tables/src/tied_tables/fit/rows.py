@@ -45,7 +45,7 @@ NUMERIC_FEATURES = Features()
 
 @dataclass(frozen=True, eq=False)
 class GivenRows:
-    """Rows to fit to, with medians in place of absurd values.
+    """Rows to fit to, with medians instead of absurd values.
 
     Attributes:
         X: `(n, d)`.

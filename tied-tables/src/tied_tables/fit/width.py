@@ -63,9 +63,8 @@ def resolve_width(
     n_columns = columns.max() + 1
     if n < MIN_WIDTH_ROWS or n_columns < 2:
         raise ValueError(
-            f'n_components="auto" compares what is hidden in rows, of {MIN_WIDTH_ROWS}'
-            f" rows and 2 columns at least, and X has {n} of {n_columns}: give a"
-            " number."
+            f'n_components="auto" needs at least {MIN_WIDTH_ROWS} rows and 2 columns;'
+            f" X has {n} and {n_columns}: give a number."
         )
     state = copy.deepcopy(parameters.random_state)  # the fit uses the original
     _, seed = make_generator(state)

@@ -142,12 +142,12 @@ def open_npz(name: str, options: ReadOptions, copies: Copies) -> TableFile:
         ]
         if array is None and len(names) != 1:
             raise TableError(
-                f"{name!r} holds {len(names)} arrays, {quote(names)}; name the one to"
-                " use."
+                f"{name!r} holds {len(names)} arrays, {quote(names)}; choose one with"
+                " `array=...`."
             )
         if array is not None and array not in names:
             raise TableError(
-                f"{name!r} has no array {array!r}; name one of {quote(names)}."
+                f"{name!r} has no array {array!r}; choose one of {quote(names)}."
             )
         with archive.open(f"{array or names[0]}.npy") as member:
             copy = copies.copy_bytes(split_file(member), name, "rows.npy")
@@ -160,13 +160,13 @@ def open_npy(name: str, options: ReadOptions) -> TableFile:
         rows = npy.open_memmap(name, mode="r")
     if rows.ndim != 2 or not rows.shape[1]:
         raise TableError(
-            f"{name!r} holds an array of the shape {rows.shape}; save one of rows and"
+            f"{name!r} holds an array of shape {rows.shape}; save one of rows and"
             " columns."
         )
     if rows.dtype.kind not in "biuf" or rows.dtype.itemsize > 8:
         raise TableError(
-            f"{name!r} holds values of the type {rows.dtype}; save real numbers, or"
-            " text as CSV or Parquet."
+            f"{name!r} holds values of type {rows.dtype}; save real numbers, or text as"
+            " CSV or Parquet."
         )
     n_rows, n_columns = rows.shape
     check_width(name, n_columns, options)
@@ -206,5 +206,5 @@ def _explain(name: str, error: Exception) -> Exception:
             " save an array of numbers with numpy.save."
         )
     return TableError(
-        f"{name!r} is not a whole file of NumPy's; write it with numpy.save."
+        f"{name!r} is not a complete NumPy file; write it with numpy.save."
     )

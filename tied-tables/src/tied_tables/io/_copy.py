@@ -85,8 +85,8 @@ class Copies(ExitStack):
         self.n_bytes += n_bytes
         if self.n_bytes > self.most_bytes:
             raise CopyTooLargeError(
-                f"{copy!r} takes a copy of more than {self.most_bytes:,} bytes; choose"
-                " fewer rows, or let it take more with `max_copy=...`."
+                f"{copy!r} needs a temporary copy of more than {self.most_bytes:,}"
+                " bytes; choose fewer rows, or raise the limit with `max_copy=...`."
             )
 
 

@@ -15,7 +15,7 @@ from pyarrow import csv as arrow
 from pyarrow import types
 
 from tied_tables._table_errors import TableError
-from tied_tables._text import format_value, quote
+from tied_tables._text import format_quantity, format_value, quote
 from tied_tables.columns import MISSING, find_decimal, make_distinct
 from tied_tables.io._copy import Copies
 from tied_tables.io._errors import report_read_errors
@@ -66,7 +66,7 @@ def open_csv(name: str, options: ReadOptions, copies: Copies) -> TableFile:
     try:
         codec = codecs.lookup(options.encoding or "utf-8").name
     except LookupError as error:
-        raise TableError(f"{error}; name one such as utf-8 or latin-1.") from error
+        raise TableError(f"{error}; use one such as utf-8 or latin-1.") from error
     # All threads share this limit.
     csv.field_size_limit(max(LARGEST_BLOCK, csv.field_size_limit()))
     encoding, notes = _find_encoding(name)
@@ -76,7 +76,7 @@ def open_csv(name: str, options: ReadOptions, copies: Copies) -> TableFile:
 
 
 def _find_encoding(name: str) -> tuple[str, list[str]]:
-    """Return the encoding that the bytes at the beginning show, and what is said."""
+    """Return the encoding that the bytes at the beginning show, and notes on it."""
     with report_read_errors(name), pa.input_stream(name) as file:
         head = file.read(BLOCK_BYTES)
     for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
@@ -92,7 +92,7 @@ def _find_encoding(name: str) -> tuple[str, list[str]]:
     accents = re.sub(b"[A-Za-z]", b"", letters)
     if len(accents) > MOST_ACCENTS * len(letters):
         return "utf-8", []
-    return "cp1252", ["it is not utf-8 text, and is read as cp1252"]
+    return "cp1252", ["it is not UTF-8 text, and is read as cp1252"]
 
 
 @dataclass(eq=False)
@@ -121,7 +121,7 @@ class _CsvFile:
             self._names = make_distinct(cells)
             pairs = zip(self._names, cells, strict=True)
             if new := [name for name, cell in pairs if name != cell]:
-                note = f"names that are empty or stand twice are now {quote(new)}"
+                note = f"renamed empty or duplicate column names to {quote(new)}"
                 self.notes.append(note)
         try:
             self._schema, n_rows, decimal = self._scan(copies)
@@ -207,8 +207,8 @@ class _CsvFile:
                 return delimiter
             if lengths[-1] > 1 and lengths.count(lengths[-1]) >= len(lengths) / 2:
                 doubt = (
-                    f"most lines hold {description}, and the first ones do not as"
-                    " often: `skip=...` passes over those before the names"
+                    f"most lines hold {description}, but the first ones fewer:"
+                    " `skip=...` skips lines before the names"
                 )
         if doubt:
             self.notes.append(doubt)
@@ -236,7 +236,7 @@ class _CsvFile:
         check_names(self.name, rows, self.options)
         if len(rows) < 2 and self.options.header:
             raise self._find_open_quote() or TableError(
-                f"{self.name!r} has a line of names and no rows; give it rows."
+                f"{self.name!r} has column names but no rows; add rows."
             )
         return cells, max(len(" ".join(row).encode()) for row in rows)
 
@@ -282,7 +282,7 @@ class _CsvFile:
         if fault := self._find_open_quote():
             raise fault
         self.notes.append(
-            f"a value of {name!r} holds many lines like rows"
+            f"a value of {name!r} spans many lines that look like rows"
             f" ({format_value(found[0].as_py(), 40)!r}); is its quotation mark closed?"
         )
         return True
@@ -304,8 +304,8 @@ class _CsvFile:
             return "."
         example = cells.filter(pc.match_substring(cells, "."))[0]
         self.notes.append(
-            f"numbers such as {example} have a point between thousands; give"
-            " `decimal=.` if it stands before decimals"
+            f"the point in numbers such as {example} is read as a separator of"
+            " thousands; use `decimal=.` if it is the decimal mark"
         )
         return ","
 
@@ -379,19 +379,18 @@ class _CsvFile:
         message = str(error) if isinstance(error, pa.ArrowInvalid) else ""
         if message and (row := self.ragged_row):
             return TableError(
-                f"{name!r} has {row.actual_columns} cells in line"
-                f" {self._find_line(row)}, where its first line has"
-                f" {row.expected_columns}; put text that holds the delimiter in quotes,"
-                " close all quotes, name another delimiter, or pass over titles with"
-                " `skip=...` and over comments with `comment=...` and the sign that"
-                " they begin with."
+                f"{name!r} has {format_quantity(row.actual_columns, 'cell')} in line"
+                f" {self._find_line(row)}, but {row.expected_columns} in its first"
+                " line; put text that contains the delimiter in quotes, close all"
+                " quotes, set the delimiter, or skip titles with `skip=...` and"
+                " comments with `comment=...` and the text that they start with."
             )
         if isinstance(error, UnicodeDecodeError) or "UTF8" in message:
             return self._encoding_error()
         if "straddling" in message or isinstance(error, csv.Error):
             return self._find_open_quote() or _LengthError(
-                f"{name!r} has a cell or line of more than {LARGEST_BLOCK:,} bytes,"
-                " which are the most; shorten it, or use Parquet."
+                f"{name!r} has a cell or line of more than {LARGEST_BLOCK:,} bytes, the"
+                " maximum; shorten it, or use Parquet."
             )
         return error
 
@@ -413,8 +412,8 @@ class _CsvFile:
         if n % 2 == 0:
             return None
         return TableError(
-            f"{self.name!r} has a line or value that is very long, and {n:,} quotation"
-            " marks, an odd number; look for one that is not closed."
+            f"{self.name!r} has a very long line or value, and an odd number of"
+            f" quotation marks ({n:,}); look for one that is not closed."
         )
 
     def _encoding_error(self) -> TableError:
@@ -433,5 +432,5 @@ class _CsvFile:
                     break
         return TableError(
             f"{self.name!r} is not {self.encoding} text in line {n_lines} (byte"
-            f" {position}); save it as UTF-8, or name its encoding, such as latin-1."
+            f" {position}); save it as UTF-8, or set its encoding, such as latin-1."
         )

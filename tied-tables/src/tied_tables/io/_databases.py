@@ -123,8 +123,7 @@ def _copy_duckdb(name: str, options: ReadOptions, copies: Copies) -> Copy:
 
 def _refuse(name: str) -> TableError:
     return TableError(
-        f"{name!r} is only read, and the query does more, or nothing; give one SELECT"
-        " with `query=...`."
+        f"{name!r} is opened only for reading; give one SELECT with `query=...`."
     )
 
 
@@ -138,7 +137,7 @@ def _choose_query(
     if len(tables) != 1:
         held = quote(sorted(table for table, _ in kinds)) or "none"
         raise TableError(
-            f"{name!r} holds no single table (tables and views: {held}); say which rows"
-            ' to read with `query="SELECT ... FROM ..."`.'
+            f"{name!r} does not hold exactly one table (tables and views: {held});"
+            ' select rows with `query="SELECT ... FROM ..."`.'
         )
     return 'SELECT * FROM "{}"'.format(tables[0].replace('"', '""'))

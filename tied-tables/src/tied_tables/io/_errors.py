@@ -30,7 +30,7 @@ def report_read_errors(
         if isinstance(error, OSError) and isinstance(error.errno, int):
             reason = os.strerror(error.errno)
             raise TableError(
-                f"cannot read {name!r}: {reason}; name another file."
+                f"cannot read {name!r}: {reason}; choose another file."
             ) from error
         # Arrow raises an OSError without a number for a file whose content is not what
         # it should be

@@ -102,8 +102,8 @@ def _copy_page(address: str, copies: Copies) -> Copy:
     except HTTPError as error:
         error.close()
         raise TableError(
-            f"{shown!r} is not given by its server, which answers {error.code}; look at"
-            " the address."
+            f"the server of {shown!r} answers with status {error.code}; check the"
+            " address."
         ) from error
     n_bytes = os.path.getsize(copy)
     for length in map(str.strip, lengths):  # a server may name several
@@ -125,7 +125,8 @@ class _PagesOnly(HTTPRedirectHandler):
             response.close()
             page, target = map(hide_secrets, (request.full_url, address))
             raise TableError(
-                f"{page!r} leads to {target!r}, which is no page; look at the address."
+                f"{page!r} redirects to {target!r}, which is not a web page; check the"
+                " address."
             )
         return super().redirect_request(*arguments)
 

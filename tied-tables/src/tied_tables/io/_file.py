@@ -96,12 +96,10 @@ class ReadOptions:
     def __post_init__(self) -> None:
         if self.format not in (None, *TABLE_FORMATS):
             known = ", ".join(TABLE_FORMATS)
-            raise TableError(
-                f"there is no format {self.format!r}; name one of {known}."
-            )
+            raise TableError(f"unknown format {self.format!r}; use one of {known}.")
         if self.decimal not in (None, ".", ","):
             raise TableError(
-                f"the decimal mark is {self.decimal!r}; give a point or a comma."
+                f"unknown decimal mark {self.decimal!r}; use a point or a comma."
             )
 
 
@@ -110,7 +108,7 @@ def check_width(name: str, n_columns: int, options: ReadOptions) -> None:
     if n_columns > options.max_columns:
         raise TableError(
             f"{name!r} has {n_columns:,} columns, more than {options.max_columns:,};"
-            " let it have more with `max_columns=...`."
+            " raise the limit with `max_columns=...`."
         )
 
 
@@ -132,8 +130,8 @@ def check_names(
     numbers = [float(cell) for cell in first if is_number(cell)]
     if len(numbers) > max(1, len(first) / 2) and not _are_names(numbers, first):
         raise TableError(
-            f"{name!r} begins with a line of numbers, {len(numbers)} in {len(first)}"
-            " cells; put a line with the names of the columns before it, or give"
+            f"{name!r} begins with a line of numbers ({len(numbers)} of {len(first)}"
+            " cells); put a line with the names of the columns before it, or use"
             " `header=False`."
         )
     is_title = len(first) > 2 and bool(first[0]) and not any(first[1:])
@@ -142,9 +140,9 @@ def check_names(
         if all(second) or not any(second):
             n = 1 if any(second) else 2
             raise TableError(
-                f"{name!r} has {len(first)} columns, of which its first line names one,"
-                f" as a title does; pass over it with `skip={n}`, or name"
-                " the others."
+                f"{name!r} has {len(first)} columns, but text in only one cell of its"
+                f" first line; use `skip={n}` if that is a title, or name the other"
+                " columns."
             )
 
 
@@ -254,7 +252,7 @@ def find_files(path: str, format: str | None = None) -> list[str]:
             mode = os.stat(path).st_mode  # says why it cannot be read
             if not stat.S_ISREG(mode):
                 raise TableError(
-                    f"{path!r} is a device or a socket; name a file or a pipe."
+                    f"{path!r} is a device or a socket; give a file or a pipe."
                 )
             return [path]
         else:
@@ -274,14 +272,14 @@ def choose_files(path: str, files: Iterable[str], format: str | None) -> list[st
             chosen[file] = find_format(file, format)
     if not chosen:
         raise TableError(
-            f"{path!r} holds no file with one of the endings {SHOWN_ENDINGS}; name"
+            f"{path!r} has no file with a supported extension ({SHOWN_ENDINGS}); choose"
             " another."
         )
     examples = {dtype_of_file: file for file, dtype_of_file in reversed(chosen.items())}
     if len(examples) > 1:
         two = quote(sorted(examples.values())[:2])
         raise TableError(
-            f"{path!r} holds files of several formats, such as {two}; choose those of"
+            f"{path!r} has files of several formats, such as {two}; choose those of"
             " one, for example with '*.csv'."
         )
     return list(chosen)

@@ -121,7 +121,7 @@ def _open(path: str, options: ReadOptions, copies: Copies) -> TableFile:
     format = _file.find_format(path, options.format)
     if format is None:
         raise TableError(
-            f"{path!r} has not one of the endings {SHOWN_ENDINGS}; name its format"
+            f"{path!r} has no supported extension ({SHOWN_ENDINGS}); set its format"
             " with `format=...`."
         )
     # A database may change: it is read as it is at one moment.
@@ -271,7 +271,7 @@ def _add_absent(file: TableFile, names: Collection[str]) -> TableFile:
 
 
 def _add_column(file: TableFile, name: str, value: pa.Scalar) -> TableFile:
-    """Return a file with a column of one value, in place of its own of the name."""
+    """Return a file with a column of one value, instead of its own of that name."""
     schema = file.schema
     if name in schema.names:
         schema = schema.remove(schema.get_field_index(name))

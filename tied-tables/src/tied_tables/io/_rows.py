@@ -173,5 +173,5 @@ def _parse_objects(name: str) -> Iterator[tuple[str, Row | None]]:
                 return
             raise TableError(
                 f"{name!r} has no JSON object in line {line}: {reason}; write each row"
-                " as {name: value}, in a line of its own or all in one array."
+                f" as {{name: value}}, on a line of its own or all in one array."
             )

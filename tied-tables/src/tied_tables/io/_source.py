@@ -47,7 +47,7 @@ class Piece(NamedTuple):
 
 @dataclass(eq=False)
 class Source:
-    """The rows of one or several files, read anew by each method, a batch at a time.
+    """The rows of one or several files, read again by each method, a batch at a time.
 
     Attributes:
         name: the path as it was given.
@@ -64,7 +64,7 @@ class Source:
 
     def __post_init__(self) -> None:
         if not self.n_rows:
-            raise TableError(f"{self.name!r} has columns and no rows; give it rows.")
+            raise TableError(f"{self.name!r} has columns but no rows; add rows.")
 
     @cached_property
     def n_rows(self) -> int:
@@ -256,8 +256,8 @@ def _read(pieces: Iterable[Piece], names: list[str], schema: pa.Schema) -> Batch
                 yield batch
         if n_read != n_expected:
             raise TableError(
-                f"{file.name!r} has not the {n_expected:,} rows that it names; write it"
-                " anew."
+                f"{file.name!r} does not have the {n_expected:,} rows that it declares;"
+                " write it again."
             )
 
 
@@ -274,7 +274,7 @@ def _check_schema(file: TableFile) -> None:
         counts = Counter(file.schema.names)
         if twice := [name for name in counts if counts[name] > 1]:
             raise TableError(
-                f"{file.name!r} has several columns of the name {quote(twice)}; rename"
+                f"{file.name!r} has duplicate column names: {quote(twice)}; rename"
                 " them."
             )
         for dtype in file.schema.types:
@@ -309,7 +309,9 @@ def merge_schemas(files: Sequence[TableFile]) -> pa.Schema:
         if absent := [name for name in names if name not in own_names]:
             mismatch = f"has no column {quote(absent)}, which {first.name!r} has"
         elif extra := [name for name in own_names if name not in names]:
-            mismatch = f"has the column {quote(extra)}, which {first.name!r} has not"
+            mismatch = (
+                f"has the column {quote(extra)}, which {first.name!r} does not have"
+            )
         if mismatch:
             raise TableError(
                 f"{file.name!r} {mismatch}; give files with the same columns."
@@ -318,7 +320,7 @@ def merge_schemas(files: Sequence[TableFile]) -> pa.Schema:
     for name, file in clashes.items():
         own, other = (find_kind(each.schema.field(name).type) for each in (file, first))
         raise TableError(
-            f"{file.name!r} has {own} in column {name!r}, where {first.name!r} has"
+            f"{file.name!r} has {own} in column {name!r}, but {first.name!r} has"
             f" {other}; give files with the same columns."
         )
     return pa.schema(dtypes)

@@ -36,7 +36,7 @@ class Spill:
             yield from part.read(schema)
 
     def write(self, batches: Batches, copies: Copies) -> None:
-        """Write rows, in place of those that were there.
+        """Write rows, instead of those that were there.
 
         If there is no room for them, they are read to the end and none is kept.
         """

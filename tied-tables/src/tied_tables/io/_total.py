@@ -34,8 +34,8 @@ class Total(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"row {self.row:,}, the last, {self.reason}: it is taken for a total, and"
-            " is not trained on; take it out of the table."
+            f"row {self.row:,}, the last, {self.reason}; it is treated as a total and"
+            " excluded from training: remove it from the table."
         )
 
 

@@ -41,7 +41,7 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
         sheets = book.sheet_names
         if sheet is not None and sheet not in sheets:
             raise TableError(
-                f"{name!r} has no sheet {sheet!r}; name one of {quote(sheets)}."
+                f"{name!r} has no sheet {sheet!r}; choose one of {quote(sheets)}."
             )
         first, *other_sheets = [sheet] if sheet else sheets
         table = book.get_sheet_by_name(first)
@@ -54,7 +54,7 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
             lines[number] = line
     if not lines:
         raise TableError(
-            f"{name!r} has an empty sheet {first!r}; name one of {quote(sheets)}."
+            f"{name!r} has an empty sheet {first!r}; choose one of {quote(sheets)}."
         )
     check_names(name, list(lines.values()), options)
     header = min(lines)
@@ -73,7 +73,8 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
     if not other_sheets:
         return file
     note = (
-        f"reads the sheet {first!r}; `sheet=...` names another: {quote(other_sheets)}"
+        f"reads the sheet {first!r}; choose another with `sheet=...`:"
+        f" {quote(other_sheets)}"
     )
     return replace(file, notes=[note])
 
@@ -89,8 +90,8 @@ def _forbid_far_cells(name: str) -> None:
             if FAR_CELL.search(sheet) and _measure_cells(sheet) > LARGEST_SHEET:
                 raise TableError(
                     f"{name!r} has a sheet with cells so far apart that it takes more"
-                    " than 1 GiB of memory; delete those that stand alone, or save it"
-                    " as CSV."
+                    " than 1 GiB of memory; delete the isolated ones, or save it as"
+                    " CSV."
                 )
 
 

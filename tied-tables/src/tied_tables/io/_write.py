@@ -193,7 +193,7 @@ def _write_text(
         field.name for field in schema if find_kind(field.type) is Kind.other
     ]:
         raise TableError(
-            f"column {quote(refused)} holds values that CSV cannot; use .parquet, or"
+            f"column {quote(refused)} has values that CSV cannot hold; use .parquet, or"
             " leave it out."
         )
     names = pa.array(schema.names)
@@ -266,8 +266,8 @@ def _write_array(
         if find_kind(field.type) not in (Kind.boolean, *NUMERIC_KINDS)
     ]:
         raise TableError(
-            f"column {quote(texts)} does not hold numbers, and an array holds nothing"
-            " else; use .csv or .parquet."
+            f"column {quote(texts)} is not numeric, and an array holds only numbers;"
+            " use .csv or .parquet."
         )
     types = [column.to_pandas_dtype() for column in schema.types]
     is_single = np.result_type(np.float32, *types) == np.float32

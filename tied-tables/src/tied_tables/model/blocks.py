@@ -36,7 +36,7 @@ def wait_for_blocks() -> None:
 
 
 def begin_in_child() -> None:
-    """Begin anew in a forked process, where the threads of its parent are not."""
+    """Begin again in a forked process, where the threads of its parent are not."""
     running.clear()
     fork_lock.release()
 

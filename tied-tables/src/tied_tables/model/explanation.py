@@ -1,4 +1,4 @@
-"""Why rows are odd: what the other columns make likely, and the scores with that."""
+"""Why rows are odd: what the other columns suggest, and the scores with that."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _predict(
     scaled: Array,
     complete: Array,
 ) -> tuple[Array, Array]:
-    """What the other columns make likely, `(n, d)`, and `Attribution.ratios`.
+    """What the other columns suggest, `(n, d)`, and `Attribution.ratios`.
 
     It is the conditional mean in a normal distribution, of which columns with a value
     beyond a fence are not a part. In a column of classes it is the likeliest one; the

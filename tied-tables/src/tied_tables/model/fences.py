@@ -69,7 +69,7 @@ class Fences(NamedTuple):
         return is_below | is_above
 
     def trim(self, X: Array) -> Array:
-        """The rows with the median of its column in place of each such value."""
+        """The rows with each such value replaced by the median of its column."""
         beyond = self.find(X)
         if not beyond.any():
             return X

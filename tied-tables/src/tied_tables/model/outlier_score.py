@@ -142,7 +142,7 @@ class OutlierScore:
 
     It takes the scaled features, the code and the residuals along their principal axes,
     and the surprise of each number, which is its distance from what the other columns
-    make likely: in a normal distribution with the precision P, of the features b of a
+    suggest: in a normal distribution with the precision P, of the features b of a
     column, with their pieces,
 
     $$P_{bb}^{-1} (P (x - \mu))_b$$
@@ -248,7 +248,7 @@ class OutlierScore:
         return matrix
 
     def find_surprises(self, complete: Array) -> Array:
-        """Scaled rows less what their other columns make likely, `(n, d)`."""
+        """Scaled rows minus what their other columns suggest, `(n, d)`."""
         deviations = self.gaussian.find_deviations(complete)
         return deviations if self.surprise is None else deviations @ self.surprise
 

@@ -173,7 +173,7 @@ class TableModel:
 
     @property
     def imputer(self) -> Preprocessing:
-        """The preprocessing that fills gaps with what the other columns make likely.
+        """The preprocessing that fills gaps with what the other columns suggest.
 
         Where nothing was missing in training, `preprocessing` fills them with means.
         """

@@ -80,7 +80,7 @@ def describe_rows(report: Report, places: Array, worst: Array) -> dict[str, Any]
 
 
 def _describe_columns(report: Report, rows: Rows) -> dict[str, Any]:
-    """Return the columns of rows, their shares in the oddness of each, and reasons."""
+    """Return the columns of rows, their shares in the score of each, and reasons."""
     fitted = report.fitted
     explanation = fitted.explain(rows.X)
     expected = explanation.expected

@@ -33,7 +33,7 @@ class Drift:
 
     @property
     def has_drifted(self) -> bool:
-        """Whether it is said to have drifted."""
+        """Whether it is reported as drifted."""
         return self.p <= ALARM
 
 

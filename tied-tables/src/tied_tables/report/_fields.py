@@ -136,7 +136,7 @@ def _colour_column(
 
 
 def list_shares(shares: Array, columns: list[Field]) -> list[list[float]]:
-    """Return shares of columns in the oddness of rows, (n, columns), in percent.
+    """Return shares of columns in the scores of rows, (n, columns), in percent.
 
     They are 0 where what is expected stands there already.
     """

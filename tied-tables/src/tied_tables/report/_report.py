@@ -160,7 +160,7 @@ class Report:
             >>> report.rows.code.shape
             (150, 2)
         """
-        estimator = copy(estimator)  # which another thread may fit anew
+        estimator = copy(estimator)  # which another thread may fit again
         X = estimator.to_numbers(X)
         fitted = estimator._model
         all_rows = Whole(fitted)
@@ -199,7 +199,7 @@ class Report:
     def find_drift(self) -> tuple[list[Drift], Drift]:
         """Tell how far columns, the most first, and the score have drifted."""
         if self.old is None:
-            raise ValueError("the report has no older table; give it one as old.")
+            raise ValueError("the report has no older table; pass one as old.")
         _, old, old_scores = self.old
         drifts, score = find_drift(
             self.columns, old, self.rows.X, old_scores, self.rows.scores

@@ -56,7 +56,7 @@ class DaskWorkers:
                 yield places[future.key], future.result()
         except KilledWorker as error:
             raise ClusterError(
-                "a part of the table has ended several workers, perhaps for want of"
+                "a part of the table made several workers exit, perhaps for lack of"
                 " memory; give them more, and run the command again."
             ) from error
         except (CancelledError, OSError) as error:
@@ -92,7 +92,7 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]
         ) from error
     if address != "local" and not re.fullmatch(r"(tcp|tls|wss?|ucx)://.+:\d+", address):
         raise ClusterError(
-            f"{address!r} is no address such as tcp://10.0.0.1:8786; give one."
+            f"{address!r} is not an address such as tcp://10.0.0.1:8786; give one."
         )
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(
@@ -119,8 +119,8 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]
             )
         except (OSError, ValueError) as error:
             raise ClusterError(
-                f"no scheduler of Dask answers at {address!r} ({error}); start one, or"
-                " give `cluster=local`."
+                f"no Dask scheduler answers at {address!r} ({error}); start one, or use"
+                " `cluster=local`."
             ) from error
         stack.enter_context(client)
         _check_workers(client, address)
@@ -184,7 +184,7 @@ def _check_workers(client: Client, address: str) -> None:
         if version != __version__ and isinstance(version, str):
             raise ClusterError(
                 f"a worker of {address!r} has version {version} of tied-tables, and"
-                f" this is {__version__}; install one version everywhere."
+                f" this is {__version__}; install the same version everywhere."
             )
 
 

@@ -82,7 +82,7 @@ class OutputFolder:
                     return json.loads(file.read(2**24))
         if foreign_names := [name for name in names if not name.startswith(".")]:
             raise TableError(
-                f"{self.uri!r} holds {foreign_names[0]!r} and no {MANIFEST}; name a new"
+                f"{self.uri!r} holds {foreign_names[0]!r} and no {MANIFEST}; use a new"
                 " folder."
             )
         return None
@@ -123,9 +123,7 @@ def _report_errors(path: str) -> Iterator[None]:
         if isinstance(error, UnicodeEncodeError):
             reason = "its name is not in UTF-8"
         reason = " ".join(reason.split()).rstrip(".")
-        message = (
-            f"cannot use {path!r}: {reason}; check it, and that you may write to it."
-        )
+        message = f"cannot use {path!r}: {reason}; check the path and its permissions."
         raise WriteError(hide_secrets(message)) from None
 
 
@@ -142,7 +140,7 @@ def resume(folder: OutputFolder, digest: str) -> dict[str, str]:
         return {}
     if not isinstance(manifest, dict) or manifest.get("of") != digest:
         raise TableError(
-            f"{folder.uri!r} holds the parts of another model, table or command; name a"
-            " new folder, or delete this one."
+            f"{folder.uri!r} holds the parts of another model, table or command; choose"
+            " a new folder, or delete this one."
         )
     return dict(manifest["parts"])

@@ -33,7 +33,7 @@ def ignore(*_: object) -> None:
 
 @dataclass(frozen=True)
 class Scan:
-    """The rows of a table as a model takes them, read anew by each loop."""
+    """The rows of a table as a model takes them, read again by each loop."""
 
     source: Source
     columns: Columns  # that become numbers

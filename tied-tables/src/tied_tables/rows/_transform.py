@@ -24,8 +24,8 @@ Output = Literal["codes", "reconstructions", "scores", "filled"]
 class BatchTransform:
     """A pure function from Arrow batches to Arrow batches.
 
-    It is small, can be pickled, and imports no Keras unless the model has an encoder of
-    the user's own: send it to the workers of Dask, Ray or Spark.
+    It is small, can be pickled, and imports no Keras: send it to the workers of Dask,
+    Ray or Spark.
 
     Attributes:
         fitted: the fitted value.
@@ -37,8 +37,8 @@ class BatchTransform:
             as odd, and the reconstruction error `error`.
         id: a column that is kept before these, or None.
         explain: whether scores come with the columns that make the row odd: `column1`
-            to `column3`, their shares of the oddness, `share1` to `share3`, and
-            `expected1` to `expected3`, what the other columns make likely, as text. It
+            to `column3`, their shares of the score, `share1` to `share3`, and
+            `expected1` to `expected3`, what the other columns suggest, as text. It
             takes as long as to score a row for each column.
     """
 
@@ -146,7 +146,7 @@ def load_transform(
         The function.
 
     Raises:
-        ValueError: if it is another file, or knows no names of columns.
+        ValueError: if it is another file, or was fitted without column names.
 
     Examples:
         >>> import tempfile
@@ -166,8 +166,8 @@ def load_transform(
     columns = find_columns(contents.model)
     if columns is None:
         raise ValueError(
-            f"{os.fspath(path)!r} knows no names of columns: fit to a table that has"
-            " some."
+            f"{os.fspath(path)!r} was fitted without column names: fit to a table that"
+            " has them."
         )
     return BatchTransform(
         contents.model,
@@ -179,7 +179,7 @@ def load_transform(
 
 
 def find_columns(fitted: TableModel) -> Columns | None:
-    """Return the columns that a fitted value takes, or None if it knows no names."""
+    """Return the columns that a fitted value takes, or None if it has no names."""
     if fitted.columns is not None:
         return fitted.columns
     names = fitted.feature_names

@@ -36,7 +36,7 @@ class Dependency(NamedTuple):
 
     Attributes:
         determinant: the column that tells.
-        dependent: the column that is told.
+        dependent: the column that is determined.
         tau: 1 without exceptions, 0 if the columns are independent.
         information: how much of the surprise in the dependent is gone, from 0 to 1.
         n_rows: the rows in groups of at least three with the same determinant.
@@ -195,15 +195,12 @@ def _estimate_information(
 ) -> Array:
     """Return the information of each rule in a sample, (determinants, dependents).
 
-    It is 0 of a rule with too many exceptions. Measurements determine nothing: rows in
-    which they are equal by chance are no exceptions that are wrong.
+    It is 0 of a rule with too many exceptions.
     """
     table = np.array([column.codes for column in columns])  # (columns, rows)
     bases = np.array([np.square(column.shares()).sum() for column in columns])
     information = np.zeros((len(columns), len(columns)))
     for i, a in enumerate(columns):
-        if a.is_measured:
-            continue
         rows, weights = _sample_groups(a, generator)
         if len(rows) < FEWEST_REPEATED:
             continue

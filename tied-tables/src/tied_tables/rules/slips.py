@@ -98,7 +98,7 @@ def _describe(
     texts = []
     for name in (*relation.terms, relation.result):
         texts.append(f"{name} {cells[name].format(cells[name].values[0])}")
-    reason = f"{relation}, one of which is {', '.join(texts)}"
+    reason = f"{relation}; this row has {', '.join(texts)}"
     if not is_clear:
         reason += "; one of these is wrong"
     cell = cells[best.column]

@@ -99,8 +99,8 @@ def deserialize(
     by_name = {column.name: column for column in kinds}
     numbers = [_load_numbers(column) for column in stored.numbers]
     number_names = {column.name for column in numbers}
-    _require(len(by_name) == len(kinds), "a column of texts is there twice")
-    _require(len(number_names) == len(numbers), "a column of numbers is there twice")
+    _require(len(by_name) == len(kinds), "a column of texts is stored twice")
+    _require(len(number_names) == len(numbers), "a column of numbers is stored twice")
     rules = [_load_rule(each, by_name) for each in stored.rules]
     for relation in stored.relations:
         _require_relation(relation)

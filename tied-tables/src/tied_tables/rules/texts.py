@@ -30,7 +30,7 @@ def doubt_encoding(columns: Sequence[TextCodes]) -> Iterator[Doubt]:
         for code in np.flatnonzero(is_broken).tolist():
             text = column.texts[code].as_py()
             suggestion = _decode_twice(text)
-            reason = f"{column.name} {text} was read in a wrong encoding"
+            reason = f"{column.name} {text} was read in the wrong encoding"
             if suggestion or REPLACEMENT in text:
                 for row in _find_rows(column, code):
                     yield Doubt(row, column.name, text, suggestion, reason)

@@ -33,9 +33,7 @@ of which takes more than a kilobyte of memory."""
 MOST_JSON_MARKS = {"{[": 2**20, ":,": 2**21}
 """About the lists and objects, and the values, in its JSON, which take up to 80 and 60
 bytes of memory each. A table of 150,000 columns is below that."""
-NOT_OURS = (
-    "it is not a file that TiedAutoencoder.save has written, or only a part of one"
-)
+NOT_OURS = "it was not written by TiedAutoencoder.save, or is incomplete"
 SKIPPED = (
     "outlier_score.layout outlier_score.scaling link.layout link.scaling"
     " columns rules training"
@@ -128,10 +126,10 @@ def read_file(path: StrPath, needs_columns: bool) -> Contents:
             raise ValueError(NOT_OURS) from error
     document, settings = _read_document(text)
     digest = _digest((document.settings, document.notes), arrays)
-    require(document.sha256 == digest, "its checksum is not that of its contents")
+    require(document.sha256 == digest, "its checksum does not match its contents")
     for name in settings.transposed:
         require(
-            name in arrays, "it has no array of a name that is said to be transposed"
+            name in arrays, "it has no array of a name that is marked as transposed"
         )
         arrays[name] = arrays[name].T
     reader = Reader(arrays)

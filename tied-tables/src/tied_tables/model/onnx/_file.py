@@ -32,9 +32,7 @@ def write_onnx(
     for what, value, choices in (("part", part, PARTS), ("dtype", dtype, DTYPE_NAMES)):
         if value not in choices:
             names = ", ".join(map(repr, choices))
-            raise ValueError(
-                f"{what}={value!r} is not one of {names}; choose one of them."
-            )
+            raise ValueError(f"{what}={value!r} must be one of {names}.")
     graph = Graph()
     start, end = (Tensor(graph, name, np.dtype(dtype)) for name in PARTS[part])
     result = add_part(fitted, network, part, start)

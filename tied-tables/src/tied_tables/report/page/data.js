@@ -36,7 +36,7 @@ const Data = (() => {
     return field.numbers ? field.numbers[row] : text(field, row);
   }
 
-  /** The columns of a row by their shares in its oddness, the largest first. */
+  /** The columns of a row by their shares in its score, the largest first. */
   function explain(row) {
     const causes = rows.columns.map(
       ({ name, texts, cells, expected }, index) => ({

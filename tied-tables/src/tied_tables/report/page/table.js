@@ -135,7 +135,7 @@ const Table = (() => {
   function makeCauses(row) {
     const causes = Data.explain(row).slice(0, MOST_CAUSES);
     const named = causes.filter(({ share }) => share >= SMALLEST_SHARE);
-    if (named.length === 0) return "no column alone";
+    if (named.length === 0) return "no single column";
     return make("ul", {}, ...named.map(makeCause));
   }
 
