@@ -54,7 +54,7 @@ MISTAKES = {
         ["--engine", "numpy", "-o", "none/donuts.png"],
         "No such file or directory: 'none'",
     ),
-    "no epochs": (["--epochs", "0"], "'0' is not a whole number from 1 on"),
+    "no epochs": (["--epochs", "0"], "'0' is not a positive integer"),
     "no such engine": (["--engine", "steam"], "invalid choice: 'steam'"),
 }
 

@@ -72,7 +72,7 @@ def test_prepared_rows_are_the_given_ones_shuffled_and_scaled_to_0_and_1(X):
 @pytest.mark.parametrize(
     ("function", "arguments", "message"),
     [
-        (make_correlated_donuts, [0], "n_samples is 0"),
+        (make_correlated_donuts, [0], "n_samples=0"),
         (prepare, [[[1.0], [np.nan]]], "finite real numbers"),
         (prepare, [[["a"], ["b"]]], "finite real numbers"),
         (prepare, [[1.0, 2.0]], "shape"),

@@ -301,7 +301,7 @@ ERRORS = {
     ),
     "'changed', .* has an adapter: call `quantize`": lambda: change("enable_lora", 2),
     "tied to all of them, in reverse": half_tied,
-    "found no region in which the activations": lambda: build_model(
+    "found no range in which the activations": lambda: build_model(
         *dense(4, 2, last="softmax"), *dense(2)
     ),
     r"PCA of 7 components needs as many rows and features": lambda: build_model(

@@ -183,7 +183,7 @@ OTHERS = {
 
 @for_each(OTHERS, "changes")
 def test_the_checkpoint_of_another_training_is_refused(changes, checkpoint):
-    with pytest.raises(ValueError, match="is of a training with other rows"):
+    with pytest.raises(ValueError, match="belongs to a training with other rows"):
         train(folder=checkpoint.parent, **changes)
     assert checkpoint.exists()
 
@@ -212,7 +212,7 @@ DAMAGES = {
 @for_each(DAMAGES, "damage")
 def test_a_damaged_checkpoint_is_refused(damage, checkpoint):
     damage(checkpoint)
-    with pytest.raises(ValueError, match="or damaged; delete it to begin anew"):
+    with pytest.raises(ValueError, match="or is damaged; delete it to start again"):
         train(folder=checkpoint.parent)
 
 
@@ -231,7 +231,7 @@ UNKEPT = {
 
 @for_each(UNKEPT, "changes")
 def test_what_keras_or_scipy_trains_cannot_be_kept(changes, tmp_path):
-    message = r"another optimizer than LBFGS.* use keras\.callbacks\.BackupAndRestore"
+    message = r"not supported here, as .* use keras\.callbacks\.BackupAndRestore"
     with pytest.raises(ValueError, match=message):
         train(folder=tmp_path, **changes)
 

@@ -544,8 +544,8 @@ CAUSES = {
     "steps_per_epoch or validation_steps is given": {"steps_per_epoch": 2},
     "validation_freq is not 1": {"validation_freq": 2},
     "shuffle is 'batch'": {"shuffle": "batch"},
-    "TerminateOnNaN works at single steps": {"callbacks": [TerminateOnNaN()]},
-    "Batches is no array in memory": {"x": Batches(), "y": None},
+    "TerminateOnNaN has methods for single steps": {"callbacks": [TerminateOnNaN()]},
+    "Batches is not an array in memory": {"x": Batches(), "y": None},
     "the model runs eagerly": {"run_eagerly": True},
 }
 
@@ -557,7 +557,7 @@ def test_it_is_logged_why_keras_trains(cause, settings, caplog):
     model.compile("sgd", "mse", run_eagerly=settings.pop("run_eagerly", False))
     with caplog.at_level("DEBUG", logger="keras_tied.training"):
         fit(model, **settings)
-    assert caplog.messages == [f"Left to Keras's own fit: {cause}"]
+    assert caplog.messages == [f"Using keras.Model.fit: {cause}"]
 
 
 @pytest.mark.parametrize(

@@ -173,15 +173,15 @@ REFUSALS = {
             ((rows, rows) for _ in range(3)),
             verbose=0,
         ),
-        "generator is no array in memory: leave that out, give arrays",
+        "generator is not an array in memory: change that, give arrays",
     ),
     "callback": (
         lambda rows: train(build_model(), rows, callbacks=[TerminateOnNaN()]),
-        "TerminateOnNaN works at single steps",
+        "TerminateOnNaN has methods for single steps",
     ),
     "constraint": (
         lambda rows: train(build_model(kernel_constraint=UnitNorm()), rows),
-        r"'dense.*/kernel' to its constraint",
+        r"not support the constraint of 'dense.*/kernel'",
     ),
     "Keras's own fit": (
         lambda rows: build_model().fit(rows, rows, verbose=0),

@@ -32,7 +32,7 @@ def make_correlated_donuts(
         ((5, 4), [0, 0, 0, 1, 1])
     """
     if n_samples < 1:
-        raise ValueError(f"n_samples is {n_samples}; ask for at least 1 row.")
+        raise ValueError(f"n_samples={n_samples} must be at least 1.")
     rng = np.random.RandomState(random_state)
     n_first = (n_samples + 1) // 2
     y = (np.arange(n_samples) >= n_first).astype(np.int64)
@@ -78,7 +78,8 @@ def prepare(
     labels = None if y is None else np.asarray(y)
     if labels is not None and len(labels) != len(rows):
         raise ValueError(
-            f"X has {len(rows)} rows and y has {len(labels)}; give a label a row."
+            f"X has {len(rows)} rows and y has {len(labels)}; give one label for each"
+            " row."
         )
     order = np.random.RandomState(random_state).permutation(len(rows))
     # Halves, because the span of the largest floats would overflow.

@@ -233,9 +233,7 @@ def _train_by_hand(
 ) -> Trained:
     kinds: dict[str, Any] = {"numpy": NumpyDescent, "pytensor": PyTensorDescent}
     if engine not in kinds:
-        raise ValueError(
-            f"engine is {engine!r}; choose one of 'keras', 'numpy' and 'pytensor'."
-        )
+        raise ValueError(f"engine={engine!r} must be 'keras', 'numpy' or 'pytensor'.")
     features, components = kernel.shape
     biases = np.zeros(components, np.float32), np.zeros(features, np.float32)
     start = Weights(kernel, *biases)

@@ -48,14 +48,16 @@ def _make_parser() -> argparse.ArgumentParser:
         "-o",
         "--output",
         type=Path,
-        help="the figure, a .png, .svg or .pdf file; by default keras-tied-demo.png, if"
-        " Matplotlib is installed",
+        help=(
+            "file of the figure, .png, .svg or .pdf; by default keras-tied-demo.png, if"
+            " Matplotlib is installed"
+        ),
     )
     demo.add_argument(
         "--epochs",
         type=_read_count,
         default=EPOCHS,
-        help=f"steps of training, on all rows each; by default {EPOCHS}",
+        help=f"number of training steps, each on all rows; by default {EPOCHS}",
     )
     demo.add_argument(
         "--seed",
@@ -74,7 +76,7 @@ def _make_parser() -> argparse.ArgumentParser:
 
 def _read_count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
     return int(text)
 
 

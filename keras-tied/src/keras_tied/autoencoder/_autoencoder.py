@@ -211,8 +211,8 @@ class Autoencoder(UnlockedModel):
             self.start_from_pca(x[:n_rows])
         elif start is not None:
             raise ValueError(
-                "`start` is 'pca', or None to start from the weights that there are;"
-                f" received {start!r}: give one of these."
+                "`start` is 'pca', or None to start from the current weights; received"
+                f" {start!r}: give one of these."
             )
         if isinstance(validation_data, tuple) and len(validation_data) == 3:
             x_val, y_val, weights = validation_data

@@ -105,10 +105,9 @@ def _find_code(encoder: Any) -> Any:
     if not is_graph(encoder):
         layer_name = f" '{encoder.name}'" if isinstance(encoder, Layer) else ""
         raise ValueError(
-            "mirror takes a Sequential or Functional model that is built, so that its"
-            " layers can be walked through, and has no `call` of its own; received"
-            f" {type(encoder).__name__}{layer_name}: start it with a `keras.Input`, or"
-            " write it as a Functional model."
+            "mirror takes a built Sequential or Functional model without a `call` of"
+            f" its own; received {type(encoder).__name__}{layer_name}: start it with a"
+            " `keras.Input`, or write it as a Functional model."
         )
     if len(encoder.inputs) != 1 or len(encoder.outputs) != 1:
         raise ValueError(

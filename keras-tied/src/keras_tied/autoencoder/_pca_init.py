@@ -248,9 +248,9 @@ def _fit_line_of(link: _Link, scores: Array, share: float) -> _Line:
                 return _Line(scale, point, values, slope, intercept)
         scale /= 2
     raise ValueError(
-        "A start from PCA found no region in which the activations of layer"
-        f" '{link.layer.name}' work on each unit by itself along a straight line: use"
-        " other ones, or start from random weights."
+        "A start from PCA found no range in which the activations of layer"
+        f" '{link.layer.name}' are linear and act on each unit separately: use other"
+        " ones, or start from random weights."
     )
 
 

@@ -36,8 +36,8 @@ def check_count(
     """Raise unless a setting of a layer is an integer from 1 on."""
     if not isinstance(count, int) or count < 1:
         raise ValueError(
-            f"{type(layer).__name__} '{layer.name}' takes as {name} a number of"
-            f" {things}, an integer from 1 on; received {name}={count!r}."
+            f"{type(layer).__name__} '{layer.name}' needs a positive integer as"
+            f" {name}, a number of {things}; received {name}={count!r}."
         )
 
 

@@ -1,4 +1,4 @@
-"""The tied layer that fits a layer, and the ties of a model: list, check, mend them."""
+"""The tied layer for a layer, and the ties of a model: list, check, repair them."""
 
 from typing import Any, NamedTuple
 
@@ -26,10 +26,10 @@ INSTEAD = {
         " of them"
     ),
     keras.layers.Wrapper: (
-        "tie to the layer inside it, `.layer`, and wrap the tied layer likewise"
+        "tie to the layer inside it, `.layer`, and wrap the tied layer in the same way"
     ),
     Model: "tie to its layers one by one, the last first",
-    TiedLayer: "tie to the layer that it is tied to itself, its `tied_to`",
+    TiedLayer: "tie to the layer that it is itself tied to, its `tied_to`",
     Layer: f"tie to a layer of the classes {', '.join(cls.__name__ for cls in TIES)}",
 }
 """What to do where no tied layer fits: of the first class that a layer is of."""
@@ -76,8 +76,7 @@ def tie(layer: Layer, *, untie: bool = False, **kwargs: Any) -> Any:
         return TiedDense(layer, **kwargs)
     instead = next(text for kind, text in INSTEAD.items() if isinstance(layer, kind))
     raise ValueError(
-        f"No tied layer fits '{layer.name}' ({type(layer).__name__}), which has not one"
-        f" kernel that could be used backwards: {instead}."
+        f"No tied layer fits '{layer.name}' ({type(layer).__name__}): {instead}."
     )
 
 
@@ -191,7 +190,7 @@ def assert_tied(model: Layer) -> None:
 def _doubt(model: Layer, tie: Tie) -> str:
     name = f"{type(tie.layer).__name__} '{tie.layer_path}'"
     if tie.tied_to is None:
-        return f"{name} has not met '{tie.tied_to_path}', which it is tied to"
+        return f"{name} is not connected to '{tie.tied_to_path}', which it is tied to"
     link = tie.layer._link
     if link.alone and tie.tied_to is link.partner:
         return (
@@ -210,7 +209,7 @@ def retie(decoder: Layer, encoder: Layer) -> list[Tie]:
     tied to each other. Each tied layer of the decoder is tied to the layer of the
     encoder that has the name of the one it was tied to and the shape of its kernel or,
     where there is no such, to the only one with a kernel of that shape. A kernel that
-    its own file brought is dropped. All layers are tied, or none. Compile a model anew
+    its own file brought is dropped. All layers are tied, or none. Compile a model again
     that was compiled before: its variables are others now.
 
     Args:

@@ -105,7 +105,7 @@ class TiedLayer(internals.CallObserver):
     def _require_own_link(self) -> None:
         if self._link.owner() is not self:
             raise ValueError(
-                f"{self.label} was copied attribute by attribute, and would go on using"
+                f"{self.label} was copied attribute by attribute, and would still use"
                 " the kernel of the original: copy the model with"
                 " `keras.models.clone_model`, or save and load it, instead of with"
                 " nnx.clone or nnx.merge."
@@ -224,8 +224,8 @@ class TiedLayer(internals.CallObserver):
             f"{self.label} is tied to layer '{reference.name}' with a kernel of shape"
             f" {self._link.kernel_shape}, and no such layer was found in {place}: call,"
             f" clone or rebuild the model that holds both '{reference.name}' and"
-            f" '{self.name}', or tie them with `keras_tied.retie(decoder, encoder)`."
-            " Where widths have changed, make the tied layer anew."
+            f" '{self.name}', or tie them with `keras_tied.retie(decoder, encoder)`. If"
+            " widths have changed, create the tied layer again."
         )
 
     def add_own_weights(

@@ -147,12 +147,11 @@ def all_finite(arrays: list[Any]) -> bool:
 def make_divergence_error(model: Model, epoch: int, loss: float) -> FloatingPointError:
     """The error for an epoch, from 0, that ended with a loss or weights not finite."""
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
-    what = "weights" if math.isfinite(loss) else f"loss ({loss})"
-    origin = "that it began with" if epoch == 0 else f"of epoch {epoch}"
+    what = "weights were not finite" if math.isfinite(loss) else f"loss was {loss}"
+    origin = "from before training" if epoch == 0 else f"of epoch {epoch}"
     return FloatingPointError(
-        f"Training of '{model.name}' stopped in epoch {epoch + 1}, whose {what} came"
-        f" out not finite at a learning rate of {rate:.3g}; the model keeps the last"
-        f" finite weights, {origin}: try a learning rate of {rate / 10:.3g},"
-        " clipnorm=1.0 in the optimizer, or check the data for NaN and very large"
-        " values."
+        f"Training of '{model.name}' stopped: the {what} in epoch {epoch + 1} at a"
+        f" learning rate of {rate:.3g}; the model keeps the last finite weights,"
+        f" {origin}: try a learning rate of {rate / 10:.3g}, clipnorm=1.0 in the"
+        " optimizer, or check the data for NaN and very large values."
     )

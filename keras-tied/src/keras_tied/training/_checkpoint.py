@@ -74,8 +74,8 @@ class Checkpoint:
         notes = self._read()
         if notes["fingerprint"] != self.fingerprint:
             raise ValueError(
-                f"{str(self.path)!r} is of a training with other rows, settings,"
-                " layers, callbacks or another optimizer; delete it, or name another"
+                f"{str(self.path)!r} belongs to a training with other rows, settings,"
+                " layers, callbacks or another optimizer; delete it, or choose another"
                 " folder as checkpoint."
             )
         for variable, value in zip(self._variables, notes["variables"], strict=True):
@@ -95,8 +95,8 @@ class Checkpoint:
             return json.loads(text, object_hook=partial(_insert_array, arrays))
         except Exception as error:  # whatever a file may hold
             raise ValueError(
-                f"{str(self.path)!r} is no checkpoint, or damaged; delete it to begin"
-                " anew."
+                f"{str(self.path)!r} is not a checkpoint, or is damaged; delete it to"
+                " start again."
             ) from error
 
     def save(self, epochs: int) -> None:
@@ -118,8 +118,8 @@ class Checkpoint:
         except OSError as error:  # a full disk shall not cost the training
             warnings.warn(
                 f"The checkpoint {str(self.path)!r} cannot be written"
-                f" ({error.strerror or error}): training goes on, from an earlier one"
-                " if it dies.",
+                f" ({error.strerror or error}): training continues, but could resume"
+                " only from an earlier one.",
                 stacklevel=2,
             )
         end = time.monotonic()

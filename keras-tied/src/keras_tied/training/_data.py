@@ -116,11 +116,13 @@ def _to_array(values: Any) -> Any:
         is_tensor = hasattr(values, "detach")  # of PyTorch
         array = np.asarray(values.detach().cpu() if is_tensor else values)
     else:
-        raise LeftToKerasError(f"{type(values).__name__} is no array in memory")
+        raise LeftToKerasError(f"{type(values).__name__} is not an array in memory")
     if array.ndim and keras.backend.is_float_dtype(array.dtype):
         return array.astype(keras.config.floatx(), copy=False)
     if not array.ndim or array.dtype.kind not in "biu":
-        raise LeftToKerasError(f"an array of {array.dtype} holds no numbers of rows")
+        raise LeftToKerasError(
+            f"an array of dtype {array.dtype} does not hold rows of numbers"
+        )
     return array
 
 

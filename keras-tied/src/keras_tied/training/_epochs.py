@@ -109,7 +109,7 @@ class Epochs:
         return logs
 
     def reorder(self, batch: Any) -> Any:
-        """All rows, in an order drawn anew, which layers that mix them may see."""
+        """All rows, in a new order, which layers that mix them may see."""
         if not self.shuffle:
             return batch
         count = max(map(len, flatten(batch)))

@@ -53,10 +53,10 @@ def fit(
     comes back to Python once a second or more, and a second `fit` of the same shapes
     finds it compiled. Where all rows are one batch, epochs are also taken together on
     TensorFlow (each in a graph) and on PyTorch (in a plain loop), in an order that is
-    drawn anew for each, and is not that of Keras. Everything else is left to
+    drawn for each, and is not that of Keras. Everything else is left to
     Keras's `fit`: a `keras.distribution`, streamed data, arrays that take more than 0.8
     of the free memory, `steps_per_epoch`, `validation_freq`, `shuffle="batch"`, models
-    that run eagerly, and callbacks that work at single steps. Ctrl-C stops training at
+    that run eagerly, and callbacks with per-batch methods. Ctrl-C stops training at
     the end of the epoch and returns the history so far; a second one raises
     `KeyboardInterrupt`.
 
@@ -115,7 +115,7 @@ def fit(
     is_search = isinstance(model.optimizer, LBFGS)
     settings = (initial_epoch, epochs, batch_size, validation_batch_size, shuffle)
     trainer = None
-    cause = "LBFGS takes another path"
+    cause = "the optimizer is LBFGS"
     with interrupts() as is_interrupted:
         try:
             _check_epochs(callbacks, steps_per_epoch, validation_steps, validation_freq)
@@ -136,18 +136,16 @@ def fit(
             cause = str(error)
         if is_search and trainer is None:
             raise ValueError(
-                f"LBFGS searches along all rows at once, and {cause}: leave that out,"
-                f" give arrays in memory, or compile '{model.name}' with another"
-                " optimizer."
+                f"LBFGS searches along all rows at once, but {cause}: change that, give"
+                f" arrays in memory, or compile '{model.name}' with another optimizer."
             )
         if checkpoint is not None and (is_search or trainer is None):
             raise ValueError(
-                "`checkpoint` keeps the state of a training that many epochs are taken"
-                f" of at once, by another optimizer than LBFGS, and here {cause}: leave"
-                " `checkpoint` out, and use keras.callbacks.BackupAndRestore."
+                f"`checkpoint` is not supported here, as {cause}: leave it out, and use"
+                " keras.callbacks.BackupAndRestore."
             )
         if trainer is None:
-            logger.debug("Left to Keras's own fit: %s", cause)
+            logger.debug("Using keras.Model.fit: %s", cause)
             return Model.fit(
                 model,
                 x,
@@ -182,7 +180,9 @@ def _check_epochs(
     """Refuse epochs that are not one pass over the rows, or that stop on the way."""
     for callback in callbacks:
         if works_within_epochs(callback):
-            raise LeftToKerasError(f"{type(callback).__name__} works at single steps")
+            raise LeftToKerasError(
+                f"{type(callback).__name__} has methods for single steps"
+            )
     if steps_per_epoch is not None or validation_steps is not None:
         raise LeftToKerasError("steps_per_epoch or validation_steps is given")
     if validation_freq != 1:
@@ -194,8 +194,8 @@ def _check_memory(parts: Parts) -> None:
     if free is None or n_bytes <= _data.SHARE * free:
         return
     warnings.warn(
-        f"The rows take {n_bytes / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB of memory"
-        " are free, so that Keras's own fit streams them, which is slower: give fewer"
+        f"The rows take {n_bytes / 2**30:.3g} GiB, but only {free / 2**30:.3g} GiB of"
+        " memory are free, so keras.Model.fit streams them, which is slower: give fewer"
         " rows, or a smaller dtype, to train in one program.",
         stacklevel=3,
     )
@@ -206,8 +206,8 @@ def _check_constraints(model: Model) -> None:
     for variable in model.trainable_variables:
         if variable.constraint is not None:
             raise ValueError(
-                f"LBFGS cannot hold '{variable.path}' to its constraint: compile"
-                f" '{model.name}' with another optimizer, or without the constraint."
+                f"LBFGS does not support the constraint of '{variable.path}': compile"
+                f" '{model.name}' with another optimizer, or drop the constraint."
             )
 
 

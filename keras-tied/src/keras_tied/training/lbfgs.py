@@ -81,7 +81,7 @@ class LBFGS(keras.optimizers.Optimizer):
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         if not self.only_differentiates:
             raise ValueError(
-                "LBFGS searches along all rows at once, which Keras's own fit cannot"
+                "LBFGS searches along all rows at once, which keras.Model.fit cannot"
                 " do: train with keras_tied.training.fit(model, ...) on arrays in"
                 " memory."
             )

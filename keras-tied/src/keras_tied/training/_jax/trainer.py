@@ -23,7 +23,7 @@ from keras_tied.training._jax.program import Arrays, DeviceRows, Metrics, Progra
 MOST_EPOCHS = 4096  # epochs that one call can train, and log
 PLACES = 2**20  # row numbers that one call takes, for the orders of the rows
 FIRST_STEPS = 8  # before the duration of a step is known
-# Each call touches its memory anew: 10 ms for 1.4 million weights.
+# Each call touches its memory again: 10 ms for 1.4 million weights.
 SECONDS_PER_CALL = 1.0
 SHORT = 2**29  # a run of fewer multiplications compiles longer than it trains
 STEP = 2**13  # multiplications that take as long as what every step takes beside them
