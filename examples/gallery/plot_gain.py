@@ -3,7 +3,7 @@ What a gain is worth
 ====================
 
 The error while training, of an untied network, of a tied one, and of a tied one with a gain for
-each unit: one number a unit makes up for the kernel that is missing.
+each unit: one extra parameter per unit makes up for the missing kernel.
 """
 
 import keras_tied
