@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from tied_tables.columns import Columns
+from tied_tables.columns import Columns, NumberText
 from tied_tables.io import open_table
 
 from .conftest import learn, survey
@@ -53,6 +53,19 @@ def test_amounts_are_read_and_written_as_python_writes_them(cents, marks, unit):
         assert again == texts
     else:
         assert_array_equal(np.float32(again), np.float32(values))
+
+
+@given(
+    st.lists(
+        st.none() | st.from_regex(r"-?[0-9]{1,20}(\.[0-9]{0,9})?", fullmatch=True)
+    ),
+    st.sampled_from([[], [" 7"], ["+7"]]),
+)
+def test_plain_numerals_are_what_python_reads_whatever_is_among_them(texts, others):
+    texts = texts + others
+    numbers = NumberText().parse(pa.array(texts, pa.string()))
+    expected = [np.nan if text is None else float(text) for text in texts]
+    assert_array_equal(numbers, expected)
 
 
 @pytest.mark.parametrize("zone", ["Z", "+05:30", "-08:00"])

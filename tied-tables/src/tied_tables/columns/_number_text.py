@@ -26,6 +26,8 @@ FEWEST_WITH_UNIT = 0.95
 LONG_NUMERAL = r"^(?:0\d+|\d{20,})$"
 # What may stand between thousands, by the decimal mark.
 GROUPING = {".": ",' _", ",": ".' _"}
+# How numbers are written with digits, a decimal mark and a minus alone.
+PLAIN = {".": r"^-?\d+(?:\.\d*)?$", ",": r"^-?\d+$"}
 MOST_PLACES = 6
 LONGEST_NUMERAL = 64  # characters of a number
 
@@ -109,6 +111,9 @@ class NumberText(Form, frozen=True, tag="number"):
 
     def parse(self, texts: pa.Array) -> Array:
         """Return the numbers, (n,) float64, with NaN where there is none."""
+        is_plain = pc.match_substring_regex(texts, PLAIN[self.decimal])
+        if pc.all(is_plain).as_py() is not False:  # as of most columns, and quicker
+            return to_floats(texts)
         for letter, power in SCALES.items() if self.scales else ():
             texts = pc.replace_substring_regex(
                 texts, rf"(\d)\s*{letter}$", rf"\1{power}"
