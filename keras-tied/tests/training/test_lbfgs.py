@@ -185,7 +185,7 @@ REFUSALS = {
     ),
     "Keras's own fit": (
         lambda rows: build_model().fit(rows, rows, verbose=0),
-        r"train with keras_tied\.training\.fit",
+        r"train it with keras_tied\.training\.fit",
     ),
     "memory": (
         lambda rows: LBFGS(memory=0),

@@ -92,7 +92,7 @@ def quote(names: Sequence[str]) -> str:
 
 def propose(name: str, names: Sequence[str]) -> str:
     """Say which of some names is meant by one that is not there, or list them."""
-    near = get_close_matches(name, names, 1)
+    near = get_close_matches(name, names, 1, cutoff=0.7)
     return f"try {near[0]!r}" if near else f"available: {quote(names)}"
 
 

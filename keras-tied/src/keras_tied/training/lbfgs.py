@@ -82,7 +82,8 @@ class LBFGS(keras.optimizers.Optimizer):
         if not self.only_differentiates:
             raise ValueError(
                 "LBFGS searches along all rows at once, which keras.Model.fit cannot"
-                " do: train with keras_tied.training.fit(model, ...) on arrays in"
+                " do: build the model again, as Keras loses its weights here on JAX,"
+                " and train it with keras_tied.training.fit(model, ...) on arrays in"
                 " memory."
             )
         self.assign(self.gradients[variable_index(self, variable)], gradient)
