@@ -77,6 +77,7 @@ BAD_FILES = {
     "numbers.csv": ("0.5,2\n1,3\n", "begins with a line of numbers.*`header=False`"),
     "open quote late.csv": (b"a,b\n" + LONG + b'1,"x\n' + LONG, "quotation mark"),
     "open quote in names.csv": ('"a,b\n' + "1,2\n" * 50_000, "quotation mark"),
+    "open quote of few.csv": (b'a,b\n1,"x\n2,y\n3,z\n', "quotation mark"),
     "open quote.csv": (b'a,b\n1,"x\n' + LONG, "quotation mark"),
     "lists.jsonl": ('{"a": 1}\n[1, 2]\n', "no JSON object in line 2"),
     "cut.jsonl": ('{"a": 1}\n{"a": 1\n', "no JSON object in line 2"),

@@ -259,6 +259,7 @@ class _CsvFile:
         """Yield the rows in the types that are found up to there."""
         as_text = pa.schema([(name, pa.string()) for name in self._names])
         holds_rows = False
+        last_row: list[dict[str, str | None]] = []
         with self._report_errors():
             for batch in self._read_columns(as_text):
                 converted = text_types.convert(batch)
@@ -266,6 +267,13 @@ class _CsvFile:
                     if types.is_string(field.type) and not holds_rows:
                         holds_rows = self._look_for_rows(field.name, batch[field.name])
                 yield converted
+                last_row = batch[-1:].to_pylist()
+            # A quotation mark that is not closed takes all that follows.
+            is_long = any(
+                "\n" in (cell or "") for row in last_row for cell in row.values()
+            )
+            if is_long and (fault := self._find_open_quote()):
+                raise fault
 
     def _look_for_rows(self, name: str, cells: pa.Array) -> bool:
         """Whether a value holds rows, which is noted."""
@@ -412,8 +420,8 @@ class _CsvFile:
         if n % 2 == 0:
             return None
         return TableError(
-            f"{self.name!r} has a very long line or value, and an odd number of"
-            f" quotation marks ({n:,}); look for one that is not closed."
+            f"{self.name!r} has a value that is very long or has several lines, and an"
+            f" odd number of quotation marks ({n:,}); look for one that is not closed."
         )
 
     def _encoding_error(self) -> TableError:
