@@ -635,7 +635,7 @@ def halves(x):
 ERRORS = {
     "Sequential 'mine'.*Input": lambda: keras.Sequential([Dense(3)], name="mine"),
     "NotFunctional 'mine'.*Functional": lambda: NotFunctional(name="mine"),
-    "no `call` of its own; received Scaled 'scaled'": scaled,
+    "without a `call` of its own; received Scaled 'scaled'": scaled,
     r"'scaled' \(Scaled\): write .* without a `call`": lambda: chain(scaled()),
     "received str": lambda: "mine",
     "has 2 and 1: mirror its parts one by one": several_inputs,
