@@ -60,10 +60,7 @@ def corrections(
         doubts = find_corrections(shown_rows, transform, same)
     records = _list_records(rows, doubts)
     if output is not None:
-        _write(output, records, safe_csv)
-        facts = {"corrections": len(records), "output": output}
-        text = format_quantity(len(records), "correction")
-        print_result(json, facts, f"listed {text} in {output}")
+        _write(output, records, safe_csv, json)
     elif json:
         print_json({"corrections": records})
     else:
@@ -87,7 +84,10 @@ def _list_records(rows: Scan, doubts: Sequence[Doubt]) -> list[dict[str, Any]]:
     return records
 
 
-def _write(output: str, records: Sequence[dict[str, Any]], safe_csv: bool) -> None:
+def _write(
+    output: str, records: Sequence[dict[str, Any]], safe_csv: bool, json: bool
+) -> None:
+    """Write the list to a file, and report how long it is."""
     import pyarrow as pa
 
     from tied_tables.checks import FIELDS
@@ -96,6 +96,9 @@ def _write(output: str, records: Sequence[dict[str, Any]], safe_csv: bool) -> No
     names = list(records[0] if records else FIELDS)
     columns = {name: [record[name] for record in records] for name in names}
     write_table(output, [pa.record_batch(columns)], safe_csv=safe_csv)
+    facts = {"corrections": len(records), "output": output}
+    text = format_quantity(len(records), "correction")
+    print_result(json, facts, f"listed {text} in {output}")
 
 
 def _print(

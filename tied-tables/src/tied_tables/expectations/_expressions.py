@@ -43,9 +43,8 @@ def read_literals(expression: str) -> list[Any]:
 
 def write_equation(relation: Relation, tolerance: float) -> str:
     """Return that a result differs from that of its terms by a tolerance at most."""
-    gaps = ("{}",) * len(relation.terms)
-    words = relation._replace(result="", terms=gaps).formula
-    formula = words.removeprefix(" = ").replace(" x ", " * ")
+    gaps = ["{}"] * len(relation.terms)
+    formula = relation.describe(gaps).replace(" x ", " * ")
     names = *relation.terms, relation.result
     columns = [write_literals("pl.col({})", name) for name in names]
     return EQUATION.format(formula, "{}", tolerance).format(*columns)

@@ -103,12 +103,16 @@ class Relation(NamedTuple):
     @property
     def formula(self) -> str:
         """The relation in words, without its counts."""
-        if len(self.terms) == 1:
+        return f"{self.result} = {self.describe(self.terms)}"
+
+    def describe(self, terms: Sequence[str]) -> str:
+        """Return how the result is computed from terms with such names."""
+        if len(terms) == 1:
             times = "" if self.factor == 1 else f"{self.factor:.12g} x "
-            return f"{self.result} = {times}{self.terms[0]}"
+            return f"{times}{terms[0]}"
         if self.operation is None:
-            return f"{self.result} = {' + '.join(self.terms)}"
-        return f"{self.result} = {OPERATIONS[self.operation].words.format(*self.terms)}"
+            return " + ".join(terms)
+        return OPERATIONS[self.operation].words.format(*terms)
 
     def __str__(self) -> str:
         """The relation in words."""
