@@ -187,3 +187,11 @@ def test_another_column_tells_what_one_that_is_mostly_equal_does_not(places, to_
     [doubt] = find_doubts(to_table(places))
     assert (doubt.row, doubt.column, doubt.suggestion) == (4, "city", city)
     assert doubt.reason.endswith(f"with zip {places['zip'][3]}")
+
+
+def test_a_measurement_that_is_equal_by_chance_determines_nothing(to_table):
+    weights = np.random.default_rng(0).normal(size=100).round(6).repeat(5)
+    towns = np.repeat(np.arange(100) % 7, 5)
+    towns[::50] = (towns[::50] + 1) % 7
+    columns = {"weight": list(map(str, weights)), "town": list(map(str, towns))}
+    assert Rules.find(to_table(columns)).determinants == {}

@@ -159,3 +159,11 @@ def test_new_rows_are_read_with_the_decimal_mark_of_the_table(cells, to_table):
     assert suggestions == ([] if GERMAN[cells] is None else [GERMAN[cells]])
     [(_, holds)] = rules.find_satisfied(row)
     assert holds.tolist() == [not doubts]
+
+
+def test_a_relation_with_many_exceptions_is_none_whatever_their_value(to_table):
+    year = np.arange(60, 160)
+    before_the_law = np.arange(100) < 15
+    columns = {"year": year, "trend": np.where(before_the_law, 0, year)}
+    texts = {name: list(map(str, values)) for name, values in columns.items()}
+    assert Rules.find(to_table(texts)).relations == []

@@ -19,8 +19,8 @@ from tied_tables.model.causes import describe_reasons
 from tied_tables.rows import Batch, BatchTransform, prepend_id
 from tied_tables.rules import Doubt, SatisfiedRelation
 
-RARE, RARE_SHARE = 50.0, 0.1
-"""A row is rare if one row in so many is as odd, and about ten of the table."""
+RARE, RARE_SHARE = 50.0, 0.3
+"""A row is rare if one row in so many is as odd, and about three of the table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +77,10 @@ def find_odd(
 ) -> list[Doubt]:
     """Doubt the first cause of rows that stand out, or that it alone makes rare.
 
-    Large numbers that are right come together: columns are no cause where a relation
-    between them holds. `satisfied` has the columns of each, and in which rows it does.
+    Rows that more than two columns make odd are left out: no cell of theirs is likelier
+    to be wrong than the others. Large numbers that are right come together: columns are
+    no cause where a relation between them holds. `satisfied` has the columns of each,
+    and in which rows it does.
     """
     doubts = []
     for place, causes in enumerate(oddest.causes):
@@ -87,8 +89,8 @@ def find_odd(
         if any(columns <= names and holds[place] for names, holds in satisfied):
             continue
         share = sum(cause.share for cause in causes[:2])
-        is_clear = oddest.are_fixed_by_suggestion[place] and share >= MAIN_SHARE
-        if causes and (oddest.stand_out[place] or is_clear):
+        is_odd = oddest.stand_out[place] or oddest.are_fixed_by_suggestion[place]
+        if is_odd and share >= MAIN_SHARE:
             doubts.append(oddest.doubt(place, causes[0]))
     return doubts
 

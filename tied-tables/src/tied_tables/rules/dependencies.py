@@ -195,12 +195,15 @@ def _estimate_information(
 ) -> Array:
     """Return the information of each rule in a sample, (determinants, dependents).
 
-    It is 0 of a rule with too many exceptions.
+    It is 0 of a rule with too many exceptions. Measurements determine nothing: rows in
+    which they are equal by chance are no exceptions that are wrong.
     """
     table = np.array([column.codes for column in columns])  # (columns, rows)
     bases = np.array([np.square(column.shares()).sum() for column in columns])
     information = np.zeros((len(columns), len(columns)))
     for i, a in enumerate(columns):
+        if a.is_measured:
+            continue
         rows, weights = _sample_groups(a, generator)
         if len(rows) < FEWEST_REPEATED:
             continue

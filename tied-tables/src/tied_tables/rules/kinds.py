@@ -12,6 +12,7 @@ from tied_tables._types import Array
 from tied_tables.columns import MISSING
 
 MISSING_CODE = -1
+FRACTION = r"^[-+]?\d*\.\d*[1-9]\d*$"  # a number that is not whole
 MIN_GROUP_ROWS = 3  # of a group that tells what its rows have in common
 MISSPELLING_RATIO = 20  # of the rows with a text and with its misspelling, at least
 SIMILAR = 0.8  # the share of the letters that are the same
@@ -37,6 +38,14 @@ class TextCodes(NamedTuple):
     def n_present(self) -> int:
         """The number of rows with a text."""
         return int(self.counts.sum())
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether most of the texts are numbers with decimals."""
+        if not len(self.texts):
+            return False
+        has_decimals = pc.match_substring_regex(self.texts, FRACTION)
+        return bool(pc.mean(has_decimals).as_py() > 0.5)
 
     def shares(self) -> Array:
         """The share of each text among the rows that have one, (texts,)."""

@@ -270,6 +270,8 @@ def _prove(relation: Relation, columns: Mapping[str, Numbers]) -> Relation | Non
     least = LEAST_EQUAL if len(terms) == 1 else LEAST_SHARE
     if holds[is_informative].sum() < least * n_informative:
         return None
+    if holds.sum() < LEAST_SHARE * is_known.sum():
+        return None
     computed = computed[is_informative]
     if _measure_chance(computed, result.take(is_informative)) > MOST_CHANCE:
         return None
