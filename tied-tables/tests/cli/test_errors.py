@@ -149,7 +149,7 @@ def test_wrong_use_is_refused(refused, files, line):
 
 @slow
 def test_an_address_without_a_scheduler_is_told_of(refused, monkeypatch):
-    monkeypatch.setattr("tied_tables.rows._cluster.SECONDS", 1)
+    monkeypatch.setattr("tied_tables.rows._cluster.CONNECT_SECONDS", 1)
     line = "encode m.safetensors fruit.csv -o out --cluster"
     assert "not an address such as tcp://" in refused(f"{line} 127.0.0.1", 1)
     assert "no Dask scheduler answers" in refused(f"{line} tcp://127.0.0.1:1", 1)

@@ -21,7 +21,7 @@ from tied_tables.rows import connect
 
 from .conftest import run
 
-pytest.importorskip("distributed")
+distributed = pytest.importorskip("distributed")
 COMMAND = [sys.executable, "-m", "tied_tables"]
 LOCAL = ["--cluster", "local", "--workers", "2"]
 RECIPES = Path(__file__).parents[2] / "examples" / "recipes"
@@ -54,6 +54,9 @@ def start_cluster():
         start = stack.enter_context
         scheduler = start(dask("scheduler", "--host", "127.0.0.1", "--port", port))
         workers = [start(start_worker(address)) for _ in range(2)]
+        # Under load, a scheduler and workers take long to start.
+        with distributed.Client(address, timeout=120) as client:
+            client.wait_for_workers(2, timeout=120)
         yield address, scheduler, workers
 
 

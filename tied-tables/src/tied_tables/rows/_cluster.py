@@ -118,9 +118,10 @@ def connect(address: str, n_workers: int | None = None) -> Iterator[DaskWorkers]
                 cluster or address, timeout=CONNECT_SECONDS, set_as_default=False
             )
         except (OSError, ValueError) as error:
+            reason = str(error) or f"within {CONNECT_SECONDS} s"
             raise ClusterError(
-                f"no Dask scheduler answers at {address!r} ({error}); start one, or use"
-                " `cluster=local`."
+                f"no Dask scheduler answers at {address!r} ({reason}); start one, or"
+                " use `cluster=local`."
             ) from error
         stack.enter_context(client)
         _check_workers(client, address)
