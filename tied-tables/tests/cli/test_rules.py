@@ -19,6 +19,20 @@ def test_a_table_that_breaks_a_rule_is_printed_with_the_row(tied_tables, fruit):
     assert [rule["first"] for rule in results if rule["rows"]] == [[5]]
 
 
+def test_values_that_mean_missing_are_in_no_rule(tied_tables, fruit):
+    marked = fruit.copy()
+    marked.loc[::30, ["kind", "length"]] = "??", "9999.0"
+    save(marked)
+    tied_tables("rules rows.csv -o rules.yml --na ?? --na 9999 --exclude ripe")
+    text = Path("rules.yml").read_text()
+    assert "'??'" not in text.partition("steps:")[2]
+    assert "ripe" not in text.partition("steps:")[2]
+    assert " 0 broken" in tied_tables(f"{RULES} rows.csv --na ?? --na 9999").out
+    done = tied_tables(f"{RULES} rows.csv", code=1)
+    assert "kind is one of" in done.words
+    assert "length is between" in done.words
+
+
 def test_what_cannot_be_checked_is_said_in_a_sentence(tied_tables, refused, fruit):
     tied_tables("rules fruit.csv -o rules.yml")
     save(fruit.drop(columns="kind"))
@@ -26,4 +40,5 @@ def test_what_cannot_be_checked_is_said_in_a_sentence(tied_tables, refused, frui
     assert "missing.yml" in refused("check fruit.csv --rules missing.yml")
     Path("rules.yml").write_text("steps: [{rows_distinct: {}}]")
     assert "number 1" in refused(f"{RULES} fruit.csv")
+    assert "--exclude" in refused(f"{RULES} fruit.csv --exclude kind")
     assert ".yml" in refused("rules fruit.csv -o rules.txt")

@@ -115,7 +115,7 @@ def check(
     if json:
         be_quiet(True)
     if rules is not None:
-        validate_table(data, rules, options, json)
+        validate_table(data, rules, columns, options, json)
         return
     table = survey(data, options, columns, seed)
     words = table.rules.list_words()

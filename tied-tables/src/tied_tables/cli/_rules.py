@@ -28,14 +28,18 @@ def rules(
     options: TableOptions,
 ) -> None:
     """Write what nearly all rows of a table satisfy, to check others."""
-    from tied_tables.expectations import find_steps, to_schema, to_yaml
+    from tied_tables.columns import Role
+    from tied_tables.expectations import find_steps, to_schema, to_yaml, write_marks
 
     require_output(output, False, data, ENDINGS)
     table = survey(data, options, columns, seed=0)
+    na = write_marks(columns.na or ())
+    names = [fact.name for fact in table.facts if fact.role is not Role.excluded]
+    sample = table.sample.select(names)
     with show_stages("counting"):
-        steps = find_steps(table.source, table.sample, table.columns, table.rules)
+        steps = find_steps(table.source, sample, table.columns, table.rules, na)
     is_schema = output.endswith(".json")
-    written = to_schema(steps) if is_schema else to_yaml(steps, table.source)
+    written = to_schema(steps) if is_schema else to_yaml(steps, table.source, na)
     with replace_output(Path(output)) as part:
         part.write_bytes(written)
     text = f"wrote {format_quantity(len(steps), 'rule')} to {output}"

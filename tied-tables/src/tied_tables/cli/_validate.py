@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import typer
 
 from tied_tables._text import format_quantity
-from tied_tables.cli._messages import report_wrong_use
+from tied_tables.cli._messages import UsageError, report_wrong_use
 from tied_tables.cli._output import print_json, print_table
 from tied_tables.cli._progress import show_stages
-from tied_tables.cli._table import TableOptions
+from tied_tables.cli._table import ColumnOptions, TableOptions
 from tied_tables.cli._text_layout import print_line
 
 MOST_LISTED = 10  # rows of each rule
 
 
-def validate_table(data: str, rules: str, options: TableOptions, json: bool) -> None:
+def validate_table(
+    data: str, rules: str, columns: ColumnOptions, options: TableOptions, json: bool
+) -> None:
     """Print which rules a table breaks, and exit with code 1 if there are any."""
-    from tied_tables.expectations import list_failing, read_yaml
+    from tied_tables.expectations import list_failing, read_yaml, write_marks
+
+    if unused := replace(columns, na=None).find_choices():
+        raise UsageError(
+            f"{', '.join(unused)} cannot be used with --rules, which name their"
+            " columns; drop it, or delete rules from the file."
+        )
+    na = write_marks(columns.na or ())
 
     with report_wrong_use():
         steps = read_yaml(rules)
@@ -25,7 +36,7 @@ def validate_table(data: str, rules: str, options: TableOptions, json: bool) -> 
     with show_stages("comparing"):
         source = options.open(data, text=None)
         for step in steps:
-            rows = list_failing(step, source)
+            rows = list_failing(step, source, na)
             first = rows[:MOST_LISTED]
             results.append({"rule": step.brief, "rows": len(rows), "first": first})
             if rows:

@@ -3,6 +3,7 @@
 from tied_tables.expectations._files import read_yaml, to_schema, to_yaml
 from tied_tables.expectations._find import find_steps
 from tied_tables.expectations._steps import Step, list_failing
+from tied_tables.expectations._values import write_marks
 
 __all__ = [
     "Step",
@@ -11,4 +12,5 @@ __all__ = [
     "read_yaml",
     "to_schema",
     "to_yaml",
+    "write_marks",
 ]

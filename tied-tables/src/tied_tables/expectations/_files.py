@@ -23,14 +23,17 @@ READ_CSV = (
 SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
 
-def to_yaml(steps: Sequence[Step], source: Source) -> bytes:
-    """Return steps as YAML that `pointblank.yaml_interrogate` reads."""
+def to_yaml(steps: Sequence[Step], source: Source, na: Sequence[str] = ()) -> bytes:
+    """Return steps as YAML that `pointblank.yaml_interrogate` reads.
+
+    `na` are texts of a missing value, beside those that always are.
+    """
     entries = [{step.method: step.arguments | {"brief": step.brief}} for step in steps]
-    plan = {"tbl": _describe_table(source), "steps": entries}
+    plan = {"tbl": _describe_table(source, na), "steps": entries}
     return msgspec.yaml.encode(plan)
 
 
-def _describe_table(source: Source) -> Any:
+def _describe_table(source: Source, na: Sequence[str]) -> Any:
     """Return how Pointblank reads a table: CSV with its gaps and texts."""
     path = source.name
     if not path.endswith((".csv", ".tsv")) or not os.path.isfile(path):
@@ -38,7 +41,7 @@ def _describe_table(source: Source) -> Any:
     with open(path, errors="replace") as file:
         separator = max(",;\t|", key=file.readline().count)
     texts = [name for name, kind in source.kinds.items() if kind is Kind.text]
-    return {"python": write_literals(READ_CSV, path, separator, MISSING, texts)}
+    return {"python": write_literals(READ_CSV, path, separator, [*MISSING, *na], texts)}
 
 
 def to_schema(steps: Sequence[Step]) -> bytes:

@@ -16,7 +16,7 @@ from tied_tables.expectations._expressions import (
     write_equation,
     write_literals,
 )
-from tied_tables.expectations._steps import Step, list_failing
+from tied_tables.expectations._steps import Step, drop_marked_cells, list_failing
 from tied_tables.expectations._values import Value, read_numbers
 from tied_tables.io import Source
 from tied_tables.model.fences import fit_fences
@@ -38,7 +38,11 @@ PATTERN = str.maketrans(
 
 
 def find_steps(
-    source: Source, sample: pa.RecordBatch, columns: Columns, rules: Rules
+    source: Source,
+    sample: pa.RecordBatch,
+    columns: Columns,
+    rules: Rules,
+    na: Collection[str] = (),
 ) -> list[Step]:
     """Return what at least 97 % of the rows pass, counted in all rows.
 
@@ -47,6 +51,7 @@ def find_steps(
         sample: some of them, from which steps are proposed.
         columns: those that are used.
         rules: what was found among the columns.
+        na: texts of a missing value, beside those that always are.
 
     Examples:
         >>> import pyarrow as pa
@@ -62,7 +67,8 @@ def find_steps(
         town is never missing
         town is one of Bern, Rome (1 exception when written)
     """
-    kinds = source.kinds
+    sample = drop_marked_cells(sample, na)
+    kinds = {name: source.kinds[name] for name in sample.schema.names}
     numeric = [name for name, kind in kinds.items() if kind in NUMERIC_KINDS]
     text = [name for name, kind in kinds.items() if kind is Kind.text]
     values = sample.select(numeric + text)
@@ -74,7 +80,7 @@ def find_steps(
     ]
     steps = []
     for step in proposed:
-        n_failing = len(list_failing(step, source))
+        n_failing = len(list_failing(step, source, na))
         if n_failing > (1 - LEAST_SHARE) * source.n_rows:
             continue
         if n_failing:

@@ -3,7 +3,7 @@
 They have the names and arguments of Pointblank's YAML.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tied_tables._types import Array
+from tied_tables.columns import drop_marks
 from tied_tables.expectations._expressions import find_false, read_literals
 from tied_tables.expectations._values import Value, align, read_numbers
 from tied_tables.io import Source
@@ -86,11 +87,21 @@ class Step(NamedTuple):
         return CHECKS[self.method](rows, **self.arguments)
 
 
-def list_failing(step: Step, source: Source) -> list[int]:
-    """Return the numbers of the rows of a table that fail, counted from 1."""
+def drop_marked_cells(rows: pa.RecordBatch, na: Collection[str]) -> pa.RecordBatch:
+    """Return rows with a null for each cell that is a text of a missing value."""
+    cells = [drop_marks(values, na) for values in rows.columns]
+    return pa.RecordBatch.from_arrays(cells, rows.schema.names)
+
+
+def list_failing(step: Step, source: Source, na: Collection[str] = ()) -> list[int]:
+    """Return the numbers of the rows of a table that fail, counted from 1.
+
+    `na` are texts of a missing value, beside those that always are.
+    """
     numbers: list[int] = []
     begin = 1
-    for rows in source.batches(names=step.names):
+    for batch in source.batches(names=step.names):
+        rows = drop_marked_cells(batch, na)
         failing = begin + np.flatnonzero(step.find_failing(rows))
         numbers += failing.tolist()
         begin += rows.num_rows

@@ -1,13 +1,13 @@
 """Cells as numbers or texts, whatever the type of their column."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
 from tied_tables._types import Array
-from tied_tables.columns import NUMERIC_KINDS, NumberText, find_kind
+from tied_tables.columns import NUMERIC_KINDS, NumberText, find_kind, is_number
 
 Value: TypeAlias = str | int | float
 
@@ -21,6 +21,12 @@ def align(values: Sequence[Value], cells: pa.Array) -> tuple[pa.Array, pa.Array]
     # Arrow takes -0 and 0 for different numbers.
     known, numbers = (pa.array(each + 0.0, from_pandas=True) for each in pair)
     return known, numbers
+
+
+def write_marks(na: Collection[str]) -> list[str]:
+    """Return texts of a missing value as files write them: 9999 is 9999.0, too."""
+    decimals = [str(float(mark)) for mark in na if is_number(mark)]
+    return list(dict.fromkeys([*na, *decimals]))
 
 
 def read_numbers(cells: pa.Array) -> Array:

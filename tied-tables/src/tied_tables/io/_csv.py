@@ -259,7 +259,7 @@ class _CsvFile:
         """Yield the rows in the types that are found up to there."""
         as_text = pa.schema([(name, pa.string()) for name in self._names])
         holds_rows = False
-        last_row: list[dict[str, str | None]] = []
+        last_row: pa.RecordBatch | None = None
         with self._report_errors():
             for batch in self._read_columns(as_text):
                 converted = text_types.convert(batch)
@@ -267,12 +267,15 @@ class _CsvFile:
                     if types.is_string(field.type) and not holds_rows:
                         holds_rows = self._look_for_rows(field.name, batch[field.name])
                 yield converted
-                last_row = batch[-1:].to_pylist()
-            # A quotation mark that is not closed takes all that follows.
-            is_long = any(
-                "\n" in (cell or "") for row in last_row for cell in row.values()
-            )
-            if is_long and (fault := self._find_open_quote()):
+                last_row = batch.slice(batch.num_rows - 1)
+            if last_row is not None:
+                self._require_closed_quote(last_row)
+
+    def _require_closed_quote(self, last_row: pa.RecordBatch) -> None:
+        """Raise if a quotation mark that is not closed has taken all that follows."""
+        for cells in last_row.columns:
+            has_lines = pc.any(pc.match_substring(cells, "\n")).as_py()
+            if has_lines and (fault := self._find_open_quote()):
                 raise fault
 
     def _look_for_rows(self, name: str, cells: pa.Array) -> bool:
