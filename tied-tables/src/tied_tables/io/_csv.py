@@ -267,7 +267,7 @@ class _CsvFile:
                     if types.is_string(field.type) and not holds_rows:
                         holds_rows = self._look_for_rows(field.name, batch[field.name])
                 yield converted
-                last_row = batch.slice(batch.num_rows - 1)
+                last_row = batch.slice(max(0, batch.num_rows - 1))
             if last_row is not None:
                 self._require_closed_quote(last_row)
 
