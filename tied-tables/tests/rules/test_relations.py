@@ -92,6 +92,15 @@ def test_the_odd_cell_is_doubted_with_what_was_there(
     assert "total = price x quantity: 99.8 % of 500 rows, 1 exception" in doubt.reason
 
 
+@pytest.mark.parametrize("names", ["ab", "ba", "cd", "ef", "gh", "ij", "kl", "mn"])
+def test_of_cells_that_are_as_unusual_the_result_is_doubted(names, to_table):
+    first, second = names
+    numbers = list(map(str, range(100)))
+    rules = Rules.find(to_table({first: numbers, second: numbers}))
+    [doubt] = rules.judge(to_table({first: ["1000"], second: ["2000"]}))
+    assert doubt.column == rules.relations[0].result
+
+
 def test_rows_that_hold_are_never_doubted(orders, to_table):
     assert find_doubts(to_table(orders)) == []
 

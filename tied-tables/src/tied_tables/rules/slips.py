@@ -62,7 +62,7 @@ def _list_repairs(
     n_satisfied = sum(_holds(relation, cells) for relation in relations)
     repairs = {}
     for relation in broken:
-        for name in relation.names:
+        for name in (relation.result, *relation.terms):
             cell = cells[name]
             solution = relation.solve(name, cells)[0]
             value = float(np.round(solution, cell.places)) + 0.0
