@@ -5,7 +5,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from tied_tables.checks import FIELDS, describe_columns, find_corrections
+from tied_tables.checks import (
+    CORRECTIONS_EFFORT,
+    FIELDS,
+    describe_columns,
+    find_corrections,
+)
 from tied_tables.columns import Columns, Frame, wrap
 from tied_tables.estimator import REMEDIES, TiedAutoencoder
 from tied_tables.io import TableError, hold_rows
@@ -145,5 +150,5 @@ def _fit(X: Any) -> TiedAutoencoder:
     columns, _ = Columns.survey_frame(Frame.read(X))
     n_components = 1 if len(columns.features) <= 2 else 2
     model = TiedAutoencoder(n_components, random_state=0)
-    model.fit(X)
+    model._train(X, effort=CORRECTIONS_EFFORT)
     return model

@@ -716,6 +716,20 @@ def test_rules_of_the_model_judge_new_rows_and_fill_gaps(tied_tables, rng):
     assert rule in tied_tables("inspect rows.safetensors --json").json["rules"]
 
 
+def test_corrections_without_a_model_are_those_of_the_shell(tied_tables, rng):
+    x = rng.normal(size=1200)
+    frame = pd.DataFrame({"x": x, "y": x**2, "z": np.sin(x)}).round(4)
+    frame["kind"] = rng.choice(["apple", "pear", "plum"], 1200)
+    frame.loc[[11, 12], "kind"] = "plumm"
+    frame.loc[3, "z"] = 1e6
+    save(frame)
+    tied_tables("corrections rows.csv -o listed.csv")
+    listed, found = pd.read_csv("listed.csv"), corrections(frame)
+    assert {4, 12, 13} <= set(found["row"])
+    for name in ("row", "column", "why"):
+        assert listed[name].astype(str).tolist() == found[name].astype(str).tolist()
+
+
 def test_rows_that_speak_of_one_thing_correct_each_other(tied_tables, rng):
     hours = np.repeat(rng.integers(6, 22, 60), 5)
     frame = pd.DataFrame({"flight": np.repeat(np.arange(60), 5), "hour": hours})

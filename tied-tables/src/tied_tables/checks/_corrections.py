@@ -16,6 +16,7 @@ from tied_tables.rules import Doubt
 # What the fields of a `Doubt` are called in a list of corrections.
 FIELDS = ("row", "column", "value", "suggestion", "why", "one_in", "one_in_corrected")
 MOST_ODD_ROWS = 1_000  # rows that are looked at since they are odd
+CORRECTIONS_EFFORT = 1 / 8  # the factor of the steps of training: most come from rules
 
 
 def find_corrections(

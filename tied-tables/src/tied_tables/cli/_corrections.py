@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tied_tables.rows import Scan
 
 MOST_SHOWN_CORRECTIONS = 20
-EFFORT = 1 / 8  # the factor of the steps of training: most entries come from rules
 
 
 @command("tied-tables corrections model.safetensors rows.csv -o corrections.csv")
@@ -43,12 +42,12 @@ def corrections(
     json: Json = False,
 ) -> None:
     """List what to correct: doubtful values, and duplicate rows."""
-    from tied_tables.checks import FIELDS, find_corrections
+    from tied_tables.checks import CORRECTIONS_EFFORT, FIELDS, find_corrections
     from tied_tables.rows import BatchTransform
 
     if output is not None:
         require_output(output, json, inputs.data)
-    model, rows = inputs.open(effort=EFFORT)
+    model, rows = inputs.open(effort=CORRECTIONS_EFFORT)
     if rows.id in FIELDS:
         raise UsageError(
             f"the id column {rows.id!r} has the name of a column of the result; rename"

@@ -222,6 +222,18 @@ class TiedAutoencoder(RowMethods, Parameters):
                 rows, or more components than there are rows or features; for text and
                 dates where there is no frame, or `categorical_features=None`.
         """
+        self._train(X, sample_weight, X_val)
+        self._warn(self._model.training)
+        return self
+
+    def _train(
+        self,
+        X: Any,
+        sample_weight: ArrayLike | None = None,
+        X_val: Any = None,
+        effort: float = 1,
+    ) -> None:
+        """Train as `fit` does, with a factor of the most steps of training."""
         # Other threads read this estimator meanwhile.
         trained = copy(self)
         X, weights, columns = validate_training_rows(
@@ -234,11 +246,11 @@ class TiedAutoencoder(RowMethods, Parameters):
                 )
             X_val = to_dense(read_rows(trained, columns, X_val, double=True))
         features = trained._describe_features(columns)
-        model = fit(trained, X, weights, features=features, validation=X_val)
+        model = fit(
+            trained, X, weights, features=features, effort=effort, validation=X_val
+        )
         trained._keep(model)
         self._take_over(trained)
-        self._warn(model.training)
-        return self
 
     def _warn(self, training: Training) -> None:
         """Warn the caller of `fit` of what it should look at."""
