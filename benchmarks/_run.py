@@ -22,6 +22,7 @@ from benchmarks._worker import describe
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
+SOURCES = ["keras-tied/src", "tied-tables/src"]
 LIMIT = 1200  # seconds that a process may take
 PACKAGES = """
     keras-tied tied-tables keras jax jaxlib numpy scipy scikit-learn tensorflow tensorflow-cpu torch equinox
@@ -67,11 +68,12 @@ def read_git(*arguments: str) -> str:
 def read_commit() -> str:
     """The commit, with a + where files have changed since."""
     commit = read_git("rev-parse", "--short=10", "HEAD") or "unknown"
-    return commit + "+" * bool(read_git("status", "--porcelain", "src"))
+    return commit + "+" * bool(read_git("status", "--porcelain", *SOURCES))
 
 
 def make_environment(backend: str) -> dict[str, str]:
-    paths = [str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
+    sources = [str(ROOT / source) for source in SOURCES]
+    paths = [str(ROOT), *sources, os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {
         "KERAS_BACKEND": backend,
         # Threads that wait shall not spin: other programs may run.
