@@ -91,7 +91,8 @@ def corrections(
     Args:
         X: the rows, `(n_samples, n_features)`: a frame of pandas, Polars or Arrow.
         model: an estimator that was fitted to such a frame. Defaults to None: one of 2
-            components, or of 1 for fewer than 3 numbers, is fitted to `X`.
+            components, or of 1 for fewer than 3 numbers, is fitted to `X`, with at most
+            an eighth of the usual steps of training.
         same: a column that names what several rows speak of, such as a flight: a value
             that differs from that of most rows with the same one is doubted. Defaults
             to none.

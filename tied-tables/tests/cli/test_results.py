@@ -716,18 +716,27 @@ def test_rules_of_the_model_judge_new_rows_and_fill_gaps(tied_tables, rng):
     assert rule in tied_tables("inspect rows.safetensors --json").json["rules"]
 
 
-def test_corrections_without_a_model_are_those_of_the_shell(tied_tables, rng):
-    x = rng.normal(size=1200)
-    frame = pd.DataFrame({"x": x, "y": x**2, "z": np.sin(x)}).round(4)
-    frame["kind"] = rng.choice(["apple", "pear", "plum"], 1200)
+def test_corrections_without_a_model_are_those_of_the_shell(tied_tables):
+    """The rarity of the row depends on how long the model is trained."""
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=1100)
+    curves = {
+        f"c{i}": np.sin((i + 1) * x) + x**2 * (i % 3) + rng.normal(0, 0.01, 1100)
+        for i in range(8)
+    }
+    frame = pd.DataFrame({"x": x, **curves}).round(4)
+    rows = rng.choice(1100, 6, replace=False)
+    frame.loc[rows, "c1"] = frame["c1"].sample(6, random_state=2).to_numpy()
+    frame["kind"] = rng.choice(["apple", "pear", "plum"], 1100)
     frame.loc[[11, 12], "kind"] = "plumm"
-    frame.loc[3, "z"] = 1e6
     save(frame)
     tied_tables("corrections rows.csv -o listed.csv")
     listed, found = pd.read_csv("listed.csv"), corrections(frame)
-    assert {4, 12, 13} <= set(found["row"])
+    assert rows[0] + 1 in list(found["row"])
+    assert {12, 13} <= set(found["row"])
     for name in ("row", "column", "why"):
         assert listed[name].astype(str).tolist() == found[name].astype(str).tolist()
+    assert_allclose(listed["one_in"], found["one_in"], rtol=1e-4)
 
 
 def test_rows_that_speak_of_one_thing_correct_each_other(tied_tables, rng):
