@@ -41,3 +41,11 @@ def test_a_row_that_many_columns_make_odd_has_no_cell_to_correct(rng):
     cells = find_cells(pd.DataFrame(numbers.round(3), columns=[*"abcdef"]))
     assert 100 not in {row for row, _ in cells}
     assert (200, "d") in cells
+
+
+@pytest.mark.parametrize("n_rows", [200, 2000])
+def test_ordinary_numbers_of_a_table_of_one_column_are_not_doubted(rng, n_rows):
+    frame = pd.DataFrame({"a": rng.normal(size=n_rows)})
+    assert corrections(frame).empty
+    frame.loc[5, "a"] = 1e6
+    assert corrections(frame)["row"].tolist() == [6]

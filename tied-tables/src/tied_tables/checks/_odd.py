@@ -143,6 +143,7 @@ def find_oddest(
     n_rows = first - 1
     rarest = min(n_rows, fitted.largest_rarity)
     is_rare = rarities >= max(RARE, RARE_SHARE * rarest)
+    has_other_columns = len(transform.columns.used) > 1  # which suggest a value
     return Oddest(
         rows=rows,
         table=prepend_id(transform.id, rows, columns),
@@ -151,7 +152,7 @@ def find_oddest(
         rarities=rarities,
         rarities_corrected=corrected,
         stand_out=fitted.stand_out(scores, n_rows),
-        are_fixed_by_suggestion=is_rare & (corrected < ORDINARY),
+        are_fixed_by_suggestion=is_rare & (corrected < ORDINARY) & has_other_columns,
         all_scores=np.concatenate(all_scores),
     )
 
