@@ -274,3 +274,26 @@ def test_each_cell_that_is_filled_is_listed_with_how_sure_it_is(
     sure = cells.groupby("column")["sure"].unique().map(list)
     assert sure["kind"] == [0]  # it depends on nothing
     assert 0.8 < sure["weight"][0] < 1  # it tells the size, as the count does
+
+
+def test_text_of_too_many_categories_is_filled_where_a_rule_knows_it(tied_tables):
+    """What no rule knows stays a gap, and is not counted."""
+    rng = np.random.default_rng(0)
+    shop = rng.permutation(np.arange(2_400) % 240)
+    rows = pd.DataFrame(
+        {"shop": [f"s{i}" for i in shop], "size": rng.normal(size=2400)}
+    )
+    rows.insert(1, "town", [f"{chr(97 + i % 26)} town {i}" for i in shop])
+    gaps = rows.copy()
+    hidden = rng.choice(2_400, 200, replace=False)
+    gaps.loc[hidden, "town"] = None
+    gaps.loc[hidden[:20], "shop"] = "s of nobody"
+    gaps.loc[hidden[20:30], "shop"] = None
+    gaps.to_csv("shops.csv", index=False)
+    done = tied_tables("fill shops.csv -o filled.csv --cells cells.csv")
+    filled = pd.read_csv("filled.csv")
+    assert filled["town"][hidden[30:]].equals(rows["town"][hidden[30:]])
+    assert filled["town"][hidden[:30]].isna().all()
+    assert done.out.startswith("filled 170 cells")
+    cells = pd.read_csv("cells.csv")
+    assert sorted(cells["row"]) == sorted(hidden[30:] + 1)

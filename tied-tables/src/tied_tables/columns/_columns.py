@@ -176,6 +176,15 @@ class Columns:
         ]
 
     @property
+    def rare_texts(self) -> list[str]:
+        """The columns of text of too many categories, which rules may know, too."""
+        return [
+            name
+            for name, reason in self.left_out.items()
+            if reason.topic in (Topic.all_rare, Topic.long_text)
+        ]
+
+    @property
     def ids(self) -> list[str]:
         """The columns that name rows."""
         roles = (Role.id, Role.row_number)
@@ -469,9 +478,10 @@ class Columns:
     def find_gaps(self, rows: pa.RecordBatch) -> dict[str, Array]:
         """Return where values are missing, for each column with such a one.
 
-        It is one that is used, or that another one determines.
+        It is one that is used, or that another one determines or may determine.
         """
-        names = [name for name in self.determined if name in rows.column_names]
+        by_rules = [*self.determined, *self.rare_texts]
+        names = [name for name in by_rules if name in rows.column_names]
         columns = [*self.used, *(Column(name, Kind.text) for name in names)]
         gaps = {}
         for column in columns:

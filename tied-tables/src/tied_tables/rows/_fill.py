@@ -34,7 +34,8 @@ def fill_rows(
         places = np.flatnonzero(is_gap)
         values = filled[name].take(places).to_pylist()
         for place, value in zip(places, values, strict=True):
-            cells[place][name] = value
+            if value is not None:  # else no rule knows it
+                cells[place][name] = value
     return filled, cells
 
 
