@@ -99,3 +99,16 @@ def propose(name: str, names: Sequence[str]) -> str:
 def format_quantity(n: int, thing: str) -> str:
     """Format a number of things: "1 row", "1,797 rows"."""
     return f"{n:,} {thing}" + ("" if n == 1 else "s")
+
+
+def format_exceptions(n_rows: int, n_exceptions: int) -> str:
+    """Format in how many rows a rule holds: "99.8 % of 500 rows, 1 exception".
+
+    Only without exceptions it is 100 %.
+    """
+    share = 100 * (1 - n_exceptions / n_rows)
+    digits = 4
+    while n_exceptions and float(f"{share:.{digits}g}") == 100:
+        digits += 1
+    exceptions = format_quantity(n_exceptions, "exception")
+    return f"{share:.{digits}g} % of {n_rows:,} rows, {exceptions}"

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tied_tables.rules import Rules
+from tied_tables.rules.dependencies import Dependency
 from tied_tables.rules.kinds import find_kinds
 from tied_tables.rules.numbers import Numbers, find_numbers
 from tied_tables.rules.relations import OPERATIONS, Relation, find_relations
@@ -176,3 +177,18 @@ def test_a_relation_with_many_exceptions_is_none_whatever_their_value(to_table):
     columns = {"year": year, "trend": np.where(before_the_law, 0, year)}
     texts = {name: list(map(str, values)) for name, values in columns.items()}
     assert Rules.find(to_table(texts)).relations == []
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_exceptions", "share"),
+    [(500, 0, "100"), (500, 1, "99.8"), (200_000, 4, "99.998")],
+)
+def test_a_rule_with_exceptions_holds_in_less_than_all_rows(
+    n_rows, n_exceptions, share
+):
+    relation = Relation("b", ("a",), None, 2.0, n_rows, n_exceptions)
+    dependency = Dependency("a", "b", 1.0, 1.0, n_rows, n_exceptions)
+    assert f": {share} % of {n_rows:,} rows, {n_exceptions} exception" in str(relation)
+    assert f": {share} % of {n_rows:,} rows, {n_exceptions} exception" in str(
+        dependency
+    )

@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tied_tables._text import format_exceptions
 from tied_tables._types import Array
 from tied_tables.rules.kinds import MIN_GROUP_ROWS, TextCodes, drop_suspects
 
@@ -52,12 +53,8 @@ class Dependency(NamedTuple):
 
     def __str__(self) -> str:
         """The rule in words."""
-        share = 1 - self.n_exceptions / self.n_rows
-        exceptions = "exception" if self.n_exceptions == 1 else "exceptions"
-        return (
-            f"{self.determinant} determines {self.dependent}: {100 * share:.4g} % of"
-            f" {self.n_rows:,} rows, {self.n_exceptions:,} {exceptions}"
-        )
+        counts = format_exceptions(self.n_rows, self.n_exceptions)
+        return f"{self.determinant} determines {self.dependent}: {counts}"
 
 
 class Groups(NamedTuple):

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from tied_tables._text import format_exceptions
 from tied_tables._types import Array
 from tied_tables.rules.numbers import Numbers
 
@@ -116,12 +117,8 @@ class Relation(NamedTuple):
 
     def __str__(self) -> str:
         """The relation in words."""
-        share = 100 * (1 - self.n_exceptions / self.n_rows)
-        exceptions = "exception" if self.n_exceptions == 1 else "exceptions"
-        return (
-            f"{self.formula}: {share:.4g} % of {self.n_rows:,} rows,"
-            f" {self.n_exceptions:,} {exceptions}"
-        )
+        counts = format_exceptions(self.n_rows, self.n_exceptions)
+        return f"{self.formula}: {counts}"
 
     @property
     def names(self) -> frozenset[str]:
