@@ -30,6 +30,17 @@ def test_planted_errors_are_listed_with_their_corrections(clients, fitted):
     assert f"row {len(clients)} repeats row 31" in list(listed["why"])
 
 
+def test_a_large_number_is_suggested_as_a_file_has_it(rng):
+    voters = rng.integers(40_000, 60_000, 400)
+    frame = pd.DataFrame({"voters": voters, "votes": voters // 2})
+    frame["votes"] += rng.integers(-300, 300, 400)
+    frame["share"] = frame["votes"] / 1e5 + rng.normal(size=400) / 1e3
+    frame.loc[7, "votes"] = 10 * frame["votes"][7]
+    found = corrections(frame).iloc[0]
+    assert (found["row"], found["column"]) == (8, "votes")
+    assert int(found["suggestion"]) == pytest.approx(frame["votes"][7] / 10, rel=0.05)
+
+
 @each_library
 def test_what_is_found_is_of_the_library_of_the_frame(clients, fitted, library):
     frame = LIBRARIES[library](clients)

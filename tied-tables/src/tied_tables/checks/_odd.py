@@ -14,7 +14,7 @@ from tied_tables._reasons import (
     describe_reason,
 )
 from tied_tables._types import Array
-from tied_tables.columns import OTHER, format_cell
+from tied_tables.columns import OTHER, Kind, find_kind, format_cell
 from tied_tables.model.causes import describe_reasons
 from tied_tables.rows import Batch, BatchTransform, prepend_id
 from tied_tables.rules import Doubt, SatisfiedRelation
@@ -61,11 +61,15 @@ class Oddest:
         is_first = cause is self.causes[place][0]
         reason = self.reasons[place]
         corrected = round_rarity(self.rarities_corrected[place])
+        cells = self.rows[cause.column]
+        suggestion = None if cause.expected == OTHER else cause.expected
+        if suggestion and find_kind(cells.type) in (Kind.integer, Kind.number):
+            suggestion = suggestion.replace(",", "")  # for a file, not for people
         return Doubt(
             self.row_numbers[place],
             cause.column,
-            format_cell(self.rows[cause.column], place),
-            None if cause.expected == OTHER else cause.expected,
+            format_cell(cells, place),
+            suggestion,
             reason if is_first else describe_reason([cause], is_ordinary=False),
             round_rarity(self.rarities[place]),
             corrected if is_first else None,  # without which it was not scored
