@@ -195,3 +195,24 @@ def test_a_measurement_that_is_equal_by_chance_determines_nothing(to_table):
     towns[::50] = (towns[::50] + 1) % 7
     columns = {"weight": list(map(str, weights)), "town": list(map(str, towns))}
     assert Rules.find(to_table(columns)).determinants == {}
+
+
+@pytest.mark.parametrize("key", ["address", "mail"])
+def test_a_swapped_key_is_doubted_instead_of_another_that_fits_the_row(to_table, key):
+    rng = np.random.default_rng(0)
+    person = rng.permutation(np.arange(800) % 40)
+    columns = {
+        "address": [f"{chr(97 + i % 26)} street {i}" for i in person],
+        "mail": [f"{i}@{chr(97 + i % 26)}.com" for i in person],
+        "name": [f"{chr(97 + i // 2)} name {i // 2}" for i in person],
+        "town": [f"{chr(99 + i // 3)} town {i // 3}" for i in person],
+        "country": [f"{chr(100 + i % 7)} land" for i in person],
+    }
+    right = list(columns[key])
+    swapped = [3, 77, 150, 390]
+    for row in swapped:
+        columns[key][row] = rng.choice([text for text in right if text != right[row]])
+    table = to_table(columns)
+    doubts = Rules.find(table).judge(table)
+    found = sorted((doubt.row - 1, doubt.column, doubt.suggestion) for doubt in doubts)
+    assert found == [(row, key, right[row]) for row in swapped]

@@ -149,16 +149,50 @@ def _find_worst_columns(
     rules: Mapping[str, Sequence[AppliedRule]],
     n_rows: int,
 ) -> Array:
-    """Return the name of the column that breaks rules most in each row, (rows,)."""
+    """Return the name of the column that breaks rules most in each row, (rows,).
+
+    Of two columns that determine each other, it is the one that the others break with.
+    """
+    mismatches = _find_mismatches(columns, rules, n_rows)
     worst = np.full(n_rows, -np.inf)
     worst_column = np.full(n_rows, "", object)
     for name, column_rules in rules.items():
-        judgement = judge_column(columns[name], column_rules)
-        is_worse = judgement.evidence > worst[judgement.rows]
-        rows = judgement.rows[is_worse]
-        worst[rows] = judgement.evidence[is_worse]
-        worst_column[rows] = name
+        rows, _, evidence, _ = judge_column(columns[name], column_rules)
+        if name in mismatches:
+            evidence = np.where(mismatches[name][rows], np.inf, evidence)
+        is_worse = evidence > worst[rows]
+        worst[rows[is_worse]] = evidence[is_worse]
+        worst_column[rows[is_worse]] = name
     return worst_column
+
+
+def _find_mismatches(
+    columns: Mapping[str, TextCodes],
+    rules: Mapping[str, Sequence[AppliedRule]],
+    n_rows: int,
+) -> dict[str, NDArray[np.bool_]]:
+    """Return in which rows most columns differ from what one determines, by its name.
+
+    They are two columns at least.
+    """
+    n_equal: dict[str, Array] = {}
+    n_different: dict[str, Array] = {}
+    for name, column_rules in rules.items():
+        codes = columns[name].codes
+        for rule in column_rules:
+            determinant = rule.determinant.name
+            suggested = rule.suggest(np.arange(n_rows))
+            is_compared = (suggested >= 0) & (codes >= 0)
+            is_equal = suggested == codes
+            none = np.zeros(n_rows, np.int16)
+            n_equal.setdefault(determinant, none.copy())
+            n_equal[determinant] += is_compared & is_equal
+            n_different.setdefault(determinant, none)
+            n_different[determinant] += is_compared & ~is_equal
+    return {
+        name: (counts >= 2) & (counts > n_equal[name])
+        for name, counts in n_different.items()
+    }
 
 
 def _mask_worst_cells(rule: AppliedRule, worst_column: Array) -> AppliedRule:
