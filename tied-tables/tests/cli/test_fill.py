@@ -297,3 +297,14 @@ def test_text_of_too_many_categories_is_filled_where_a_rule_knows_it(tied_tables
     assert done.out.startswith("filled 170 cells")
     cells = pd.read_csv("cells.csv")
     assert sorted(cells["row"]) == sorted(hidden[30:] + 1)
+
+
+def test_units_and_points_are_kept_beside_semicolons(tied_tables):
+    lines = [f"{10 + 7 * i % 50} min;{i * i / 8:.2f}\n" for i in range(40)]
+    lines[3] = ";1.25\n"
+    Path("rows.csv").write_text("time;weight\n" + "".join(lines), "utf-8")
+    tied_tables("fill rows.csv -o new.csv")
+    _, *filled = Path("new.csv").read_text("utf-8").splitlines(keepends=True)
+    assert re.fullmatch(r"\d+ min;1\.25\n", filled.pop(3))
+    del lines[3]
+    assert filled == lines

@@ -137,6 +137,15 @@ def test_what_is_written_has_the_form_of_its_file(tied_tables, fruit):
     assert all("," in row["weight"] for row in done.rows)
 
 
+def test_a_table_is_read_as_the_model_that_is_fitted_to_it_learned(tied_tables):
+    lines = [f"{7 * i % 50} min;{i * i / 8:.2f};{1 + i % 30} %\n" for i in range(40)]
+    lines[9] = lines[9].replace(" %", ",5")  # the only decimal among text
+    Path("rows.csv").write_text("time;weight;share\n" + "".join(lines), "utf-8")
+    done = tied_tables("score rows.csv -o -")
+    assert len(done.rows) == 40
+    assert "another format" not in done.err
+
+
 def test_the_decimal_mark_is_given_where_a_file_does_not_tell(tied_tables, fruit):
     fruit = fruit.assign(weight="1050", length=[f"3.{i:03}" for i in range(300)])
     save(fruit, "unclear.csv")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.marks import for_each
 
 from tied_tables.io import TableError
 
@@ -138,6 +139,7 @@ def test_another_unit_is_refused_with_both(learned, given):
 
 
 THOUSANDS = {"x": [f"{1 + i % 9}.{i:03}" for i in range(N)]}
+UNITS = {"behind": "{} min", "before": "€{}", "none": "{}"}
 QUARTERS = [german(i / 4) for i in range(N)]
 POINT = {"x": np.arange(N) + 0.5}
 COMMA = {"x": QUARTERS}
@@ -166,6 +168,16 @@ def test_a_mark_counts_where_the_first_rows_are_whole():
     columns = learn({"x": np.arange(N)})
     columns = columns.adapt(pa.record_batch({"x": ["12", "7"]}), ",")
     assert columns.encode(pa.record_batch({"x": ["1.234"]})).item() == 1234
+
+
+@for_each(UNITS, "form")
+def test_a_unit_stays_where_whole_numbers_have_another_decimal_mark(form):
+    rows = pa.record_batch({"x": [form.format(i) for i in range(N)]})
+    columns = learn(rows, decimal=",")
+    adapted = columns.adapt(rows, ".")
+    assert_array_equal(adapted.encode(rows)[:, 0], np.arange(N))
+    assert adapted.decode(adapted.encode(rows)) == columns.decode(columns.encode(rows))
+    assert adapted.encode(pa.record_batch({"x": [form.format(1.5)]})).item() == 1.5
 
 
 @pytest.mark.parametrize("order", ["%d/%m/%Y", "%m/%d/%Y"])

@@ -106,11 +106,12 @@ def test_lines_that_a_quotation_mark_swallows_are_told(
     assert sum("is its quotation mark closed?" in note for note in notes) == n_notes
 
 
+@pytest.mark.parametrize("text", [(), None])
 @pytest.mark.parametrize(
     ("numbers", "decimal"), [(["996", "1.033"], ","), (["0.125", "1.033"], ".")]
 )
-def test_a_point_may_stand_between_thousands(open_text, numbers, decimal):
-    source = open_text("a;b\n" + ";2\n".join(numbers) + ";2\n")
+def test_a_point_may_stand_between_thousands(open_text, numbers, decimal, text):
+    source = open_text("a;b\n" + ";2\n".join(numbers) + ";2\n", text=text)
     assert source.decimal == decimal
     is_told = any("use `decimal=.` if" in note for note in source.notes)
     assert is_told == (decimal == ",")

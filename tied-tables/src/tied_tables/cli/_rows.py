@@ -50,8 +50,8 @@ def open_rows(
 ) -> Scan:
     """Open a table for a model, with its label and its id if the output can hold it.
 
-    `source` is the open table, if it is one; it is opened again where what has to be
-    read as text is not.
+    `source` is the open table that the model was fitted to, if it is one; it is opened
+    again where what has to be read as text is not.
     """
     from tied_tables.columns import Columns, Kind
     from tied_tables.rows import Scan
@@ -61,6 +61,7 @@ def open_rows(
     kinds = source.kinds if source is not None else {}
     names = kinds if as_text else text_columns
     is_text = all(kinds.get(name) == Kind.text for name in names)
+    is_learned = source is not None and is_text
     if source is None or not is_text:
         source = options.open(data, None if as_text else text_columns, known.names)
     noted: list[str] = model.find_note(
@@ -78,7 +79,7 @@ def open_rows(
     if unknown := named.match(source.schema.names, remedy):
         ignored = f"ignored the column {quote(unknown)} of {data!r}"
         remark(f"{ignored}, which the model was not fitted with.")
-    file_columns = _adapt(columns, source, options)
+    file_columns = columns if is_learned else _adapt(columns, source, options)
     for old, new in zip(columns.used, file_columns.used, strict=True):
         if old != new and old.kind is not Kind.boolean and not as_text:
             remark(

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+from msgspec import structs
 
 from tied_tables._table_errors import TableError
 from tied_tables.columns._column import Column, drop_marks
 from tied_tables.columns._durations import Durations
 from tied_tables.columns._facts import ColumnChoice
+from tied_tables.columns._form import Form
 from tied_tables.columns._kinds import NUMERIC_KINDS, Kind, find_kind
 from tied_tables.columns._missing import MOST_MISREAD, list_present
 from tied_tables.columns._number_text import NumberText
@@ -52,10 +54,12 @@ def adapt_column(
     after = new.text_form.parse(texts)
     is_read = ~np.isnan(after)
     if np.array_equal(before[is_read], after[is_read]):
-        marks = [getattr(form, "decimal", ".") for form in (old, new.form)]
-        if marks[0] == marks[1]:
+        mark = getattr(new.form, "decimal", ".")
+        if mark == getattr(old, "decimal", "."):
             return column
-        return replace(column, form=NumberText(marks[1]))  # as later rows may tell
+        return replace(
+            column, form=_change_decimal(old, mark)
+        )  # as later rows may tell
     if share < 1 - MOST_MISREAD:
         return column
     old_unit = getattr(old, "unit", "")
@@ -66,3 +70,11 @@ def adapt_column(
             f" with {column.description}; convert it."
         )
     return replace(column, form=new.form)
+
+
+def _change_decimal(form: Form | None, decimal: str) -> NumberText:
+    """Return the form of numbers with another decimal mark."""
+    if not isinstance(form, NumberText):
+        return NumberText(decimal)
+    separator = "" if form.separator == decimal else form.separator
+    return structs.replace(form, decimal=decimal, separator=separator)

@@ -59,8 +59,9 @@ class TextTypes:
         for name, dtype in known_dtypes.items():
             arrays[name], self.dtypes[name] = _convert(batch[name], dtype)
         if self.n_rows == 0:
-            unknown = {n: t for n, t in self.dtypes.items() if n not in self._known}
-            self.decimal = self.decimal or self._find_decimal(batch, unknown)
+            self.decimal = self.decimal or self._find_decimal(
+                batch, self._find_types(batch)
+            )
         for name, dtype in self.dtypes.items():
             if self.decimal == "," and types.is_floating(dtype):
                 arrays[name], self.dtypes[name] = batch[name], pa.string()
@@ -70,6 +71,11 @@ class TextTypes:
                 self.is_lossy = True
         self.n_rows += batch.num_rows
         return pa.record_batch(arrays)
+
+    def _find_types(self, batch: pa.RecordBatch) -> Types:
+        """Return the types of the columns that are not known to be text, or of all."""
+        unknown = {n: t for n, t in self.dtypes.items() if n not in self._known}
+        return unknown or {name: find_type(batch[name]) for name in self.dtypes}
 
 
 def find_type(values: pa.Array) -> pa.DataType:
