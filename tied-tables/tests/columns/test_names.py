@@ -10,6 +10,7 @@ SORTED = [*range(20, 40), *range(20)]
 MANY = [1000 + i * i % 31 for i in range(40)]
 KINDS = [1 + i % 3 for i in range(40)]
 CODES = [10_007 + 1711 * i % 40_000 for i in range(40)]
+DIGIT_DATES = [20_260_101 + i for i in range(28)]
 STATES = [1 + i % 50 for i in range(400)]
 VILLAGES = [1 + i % 20 for i in range(60)]
 SERIALS = [45_000 + 11 * i for i in range(40)]
@@ -106,6 +107,21 @@ COLUMNS = [
         "iso_num|distid|GEOID10|order_number|sku",
     ),
     (
+        [*map(str, CODES), "700.0"],
+        LEFT_OUT,
+        "distid|sku",
+    ),
+    (
+        DIGIT_DATES,
+        LEFT_OUT,
+        "date_id",
+    ),
+    (
+        list(map(str, DIGIT_DATES)),
+        LEFT_OUT,
+        "date_id",
+    ),
+    (
         CODES,
         NUMBER,
         "population|account_balance|zip_users|state_tax|no_of_items|bid",
@@ -134,6 +150,16 @@ COLUMNS = [
         KINDS,
         CATEGORIES,
         "store_id|speciesID|PID|race|treatment_group|Postal Code|sex|bloodType",
+    ),
+    (
+        [f"{kind}.0" for kind in KINDS],  # as pandas writes them beside a gap
+        CATEGORIES,
+        "store_id|sex",
+    ),
+    (
+        ["0", "-0", "0.0"] * 20,
+        "left out: always '0'",
+        "load",
     ),
     (
         [0, 1] * 20,

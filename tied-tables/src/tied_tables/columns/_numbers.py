@@ -73,7 +73,7 @@ def decide_numbers(
         examples=examples,
         remarks=tuple(filter(None, (doubt, sentinel))),
     )
-    if len(read.unique()) == 1:
+    if len(different) == 1 and present.min() == present.max():
         return leave_out_constant(fact, read)
     if column.kind is Kind.time and choice.dates == "off":
         return replace(fact, column=None, reason=Remark(Topic.times_off))

@@ -69,15 +69,18 @@ def decide_text(name: str, values: pa.Array, choice: ColumnChoice) -> Fact:
     """Decide what text reads as: truth values, codes, numbers, times or categories."""
     cells = list_present(values)
     words = Column(name, Kind.text)
-    categorize = partial(decide_categories, values, words, most=choice.most_categories)
+    categorize = partial(
+        decide_categories, values, column=words, most=choice.most_categories
+    )
     marks, amounts = _split_marks(cells)
     column, share, doubt = read_text(name, amounts, choice)
     are_times = column is not None and column.kind is Kind.time
     if not are_times and _are_codes(cells):
-        return categorize("codes of digits")
+        return categorize(reads_as="codes of digits")
     meaning = _find_meaning(column, name, cells, amounts, choice)
     if meaning == CATEGORIES:
-        return categorize("names")
+        is_whole = column is not None and column.kind is Kind.number  # such as 3.0
+        return categorize(reads_as="names", column=replace(words, whole=is_whole))
     if meaning is not None:
         return leave_out(name, values, Remark(Topic(meaning)), meaning)
     if column is None:
@@ -125,14 +128,22 @@ def _find_meaning(
     if column is None:
         are_different = len(cells.unique()) > max(2, ALL_DIFFERENT * len(cells))
         return IDS if are_different and names_rows(name) else None
-    numbers = column.text_form.parse(amounts)
-    numbers = numbers[~np.isnan(numbers)]
-    if column.kind is not Kind.integer or len(numbers) < FEWEST_READ * len(amounts):
+    form = column.text_form
+    if column.kind is Kind.time:
+        form = NumberText()  # which times such as 20260131 have
+    elif column.kind is not Kind.integer and column.form is not None:
         return None
-    begin = column.text_form.parse(column.clean(choice.first_rows[name]))
+    numbers = form.parse(amounts)
+    numbers = numbers[~np.isnan(numbers)]
+    if len(numbers) < FEWEST_READ * len(amounts):
+        return None
+    begin = form.parse(column.clean(choice.first_rows[name]))
     meaning = find_meaning(name, pa.array(numbers), pa.array(begin))
+    if meaning == CATEGORIES:
+        are_numbers = column.kind is not Kind.number or len(numbers) == len(cells)
+        return CATEGORIES if are_numbers else None
     is_chosen = name in (choice.columns or ())
-    return meaning if meaning == CATEGORIES or not is_chosen else None
+    return None if is_chosen else meaning
 
 
 def _are_codes(texts: pa.Array) -> bool:
