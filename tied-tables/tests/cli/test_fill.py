@@ -308,3 +308,28 @@ def test_units_and_points_are_kept_beside_semicolons(tied_tables):
     assert re.fullmatch(r"\d+ min;1\.25\n", filled.pop(3))
     del lines[3]
     assert filled == lines
+
+
+MONEY = {
+    "a sign": ("${:,.2f}", "."),
+    "percent": ("{:.2f} %", "."),
+    "a decimal comma": ("{:,.2f}", ","),
+    "a sign and a decimal comma": ("€{:,.2f}", ","),
+    "zeros": ("{:.2f}", "."),
+}
+
+
+@for_each(MONEY, "form", "decimal")
+def test_what_a_relation_gives_is_written_as_its_column_is(
+    tied_tables, rng, form, decimal
+):
+    marks = str.maketrans(",.", ".,") if decimal == "," else {}
+    price, units = rng.integers(150, 9000, 80) / 10, rng.integers(2, 40, 80)
+    totals = [form.format(total).translate(marks) for total in price * units]
+    prices = [f"{each:.1f}".translate(marks) for each in price]
+    table = pd.DataFrame({"price": prices, "units": units, "total": totals})
+    table.to_csv("whole.csv", index=False, sep=";")
+    table.loc[::7, "total"] = ""
+    table.to_csv("rows.csv", index=False, sep=";")
+    tied_tables("fill rows.csv -o new.csv")
+    assert Path("new.csv").read_text("utf-8") == Path("whole.csv").read_text("utf-8")

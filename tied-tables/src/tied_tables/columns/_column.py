@@ -7,6 +7,7 @@ from typing import NamedTuple, Self, TypeAlias
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import structs
 from pyarrow import types
 
 from tied_tables._text import format_value
@@ -17,7 +18,9 @@ from tied_tables.columns._kinds import LONGEST_TEXT, NUMERIC_KINDS, Kind, find_k
 from tied_tables.columns._missing import drop_missing
 from tied_tables.columns._number_text import (
     MOST_PLACES,
+    ROWS_TO_DECIDE,
     NumberText,
+    decide_number_text,
     is_number,
 )
 from tied_tables.columns._spelling import find_similar
@@ -310,7 +313,17 @@ class Column:
             return self
         return replace(self, form=form)
 
-    def find_places(self, places: int) -> int | None:
+    def find_form(self, values: pa.Array) -> NumberText:
+        """Return how to write numbers: with as many decimals as values have.
+
+        Where these have exponents, with as many as single precision has.
+        """
+        form, _ = decide_number_text(to_text(values.drop_null()[:ROWS_TO_DECIDE]), ".")
+        if form.places is None:
+            return form
+        return structs.replace(form, places=self._find_places(form.places))
+
+    def _find_places(self, places: int) -> int | None:
         """The decimals to write, where some values have so many; None for all."""
         if not self.step:
             return places or (0 if self.whole else None)

@@ -17,7 +17,6 @@ from tied_tables._table_errors import TableError
 from tied_tables._text import quote
 from tied_tables._types import Array
 from tied_tables.columns._adapting import adapt_column
-from tied_tables.columns._arrow import to_text
 from tied_tables.columns._column import Column, MisfitError, drop_marks, get_value, snap
 from tied_tables.columns._facts import ColumnChoice, Fact
 from tied_tables.columns._frames import (
@@ -28,13 +27,17 @@ from tied_tables.columns._frames import (
     replace_values,
     wrap,
 )
-from tied_tables.columns._kinds import LONGEST_TEXT, Kind, find_kind, trim_names
+from tied_tables.columns._kinds import (
+    LONGEST_TEXT,
+    NUMERIC_KINDS,
+    Kind,
+    find_kind,
+    trim_names,
+)
 from tied_tables.columns._learning import decide_columns
 from tied_tables.columns._missing import MOST_MISREAD
 from tied_tables.columns._noted import Doubts, NotedValues
 from tied_tables.columns._number_text import (
-    ROWS_TO_DECIDE,
-    decide_number_text,
     find_decimal,
     is_number,
 )
@@ -462,12 +465,7 @@ class Columns:
             values = rows[name]
             new = reconstruction[name].filter(is_gap)
             if types.is_floating(new.type) and not types.is_null(values.type):
-                # with as many decimals as others, or as single precision has
-                present = values.filter(~is_gap)[:ROWS_TO_DECIDE]
-                form, _ = decide_number_text(to_text(present), ".")
-                if form.places is not None:
-                    places = column.find_places(form.places)
-                    form = msgspec.structs.replace(form, places=places)
+                form = column.find_form(values.filter(~is_gap))
                 new = form.write(np.asarray(new, self.dtype))
             filled = replace_values(values, is_gap, new)
             place = rows.schema.get_field_index(name)
@@ -505,6 +503,8 @@ class Columns:
         for name, column in texts.items():
             values = rows[name]
             new = pa.array(column, pa.string())
+            if find_kind(values.type) is Kind.text:
+                new = self._write_numbers(name, new, values)
             try:
                 cells = new if types.is_null(values.type) else new.cast(values.type)
             except pa.ArrowException:
@@ -514,6 +514,16 @@ class Columns:
             filled = pc.if_else(cells.is_valid(), cells, values)
             rows = rows.set_column(place, field, filled)
         return rows
+
+    def _write_numbers(self, name: str, texts: pa.Array, values: pa.Array) -> pa.Array:
+        """Return texts that are numbers in the form of the values of their column."""
+        for column in self.used:
+            if column.name == name and column.kind in NUMERIC_KINDS:
+                numbers = replace(column, double=True).parse(texts)
+                form = column.form or column.find_form(column.clean(values))
+                written = form.write(numbers).cast(pa.string())
+                return pc.coalesce(written, texts)
+        return texts
 
     def join(
         self,
