@@ -126,3 +126,12 @@ def test_a_frame_whose_columns_cannot_be_used_is_described(clients):
 def test_what_is_no_frame_is_refused(function, X):
     with pytest.raises(TypeError, match="X must be a pandas, Polars or Arrow frame"):
         function(X)
+
+
+@pytest.mark.filterwarnings("ignore:1 column of X was left out")
+@pytest.mark.parametrize("gap", ["", "  ", "NA", "-", None])
+@pytest.mark.parametrize("word", ["Tie", "7", None])
+def test_a_gap_in_a_column_of_one_value_is_not_doubted(rng, gap, word):
+    frame = pd.DataFrame({"x": rng.normal(size=200), "y": rng.normal(size=200)})
+    frame["tie"] = [word] * 12 + [gap] * 188
+    assert "tie" not in set(corrections(frame)["column"])

@@ -35,7 +35,7 @@ from tied_tables.columns._kinds import (
     trim_names,
 )
 from tied_tables.columns._learning import decide_columns
-from tied_tables.columns._missing import MOST_MISREAD
+from tied_tables.columns._missing import MOST_MISREAD, drop_missing
 from tied_tables.columns._noted import Doubts, NotedValues
 from tied_tables.columns._number_text import (
     find_decimal,
@@ -369,6 +369,8 @@ class Columns:
             if name not in rows.column_names:
                 continue
             values = rows[name]
+            if find_kind(values.type) is Kind.text:
+                values = drop_missing(values)
             if values.null_count == len(values):
                 continue
             constant = _cast(self._repeat(name, len(values)), values.type)
