@@ -97,6 +97,7 @@ def test_eight_threads_get_the_answers_of_one(
     wait_for_two_blas_threads()
 
 
+@slow
 @pytest.mark.filterwarnings("ignore:Values of X are treated as missing")
 @pytest.mark.parametrize("method", ["transform", "decision_function", "score_samples"])
 def test_a_reader_beside_a_refit_to_other_columns_gets_what_one_fit_gives(method, rng):
