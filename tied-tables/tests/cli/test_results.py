@@ -664,6 +664,20 @@ def test_a_total_is_not_trained_on(tied_tables, fruit):
     assert_array_equal(*codes)
 
 
+def test_fill_keeps_the_gaps_of_a_total(tied_tables, fruit):
+    rows = add_total(fruit)
+    for name in ("rows.csv", "rows.tsv"):
+        rows.to_csv(name, index=False, sep="," if name.endswith("csv") else "\t")
+    for name, output in [("rows.csv", "new.csv"), ("rows.tsv", "new.parquet")]:
+        done = tied_tables(f"fill {name} -o {output} --cells cells.csv")
+        assert "row 301, the last, says 'Total' in column 'name'" in done.err
+        new = pd.read_csv(output) if output.endswith("csv") else pd.read_parquet(output)
+        assert new["weight"].notna().all()
+        gaps = new.iloc[-1].replace("", None).isna()
+        assert gaps.equals(rows.iloc[-1].replace("", None).isna())
+        assert pd.read_csv("cells.csv")["row"].max() < 301
+
+
 def test_score_and_corrections_name_a_total_as_such(tied_tables, fruit):
     save(add_total(fruit))
     for model in ("", f"{MODEL} "):

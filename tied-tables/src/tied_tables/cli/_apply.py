@@ -92,7 +92,7 @@ def fill(
     ),
 ) -> None:
     """Fill the gaps of a table, and leave all else unchanged, byte for byte."""
-    from tied_tables.io import ENDINGS
+    from tied_tables.io import ENDINGS, find_total
     from tied_tables.rows import BatchTransform
 
     data, output = inputs.data, task.output
@@ -104,10 +104,14 @@ def fill(
     transform = BatchTransform(model.fitted_value, table.columns, "filled")
     patch = None if task.safe_csv else table.source.find_patch(output)
     rows = transform.scan(table.source)
-    write = partial(_write_filled, task, transform, patch)
+    total = find_total(table.source)
+    if total is not None:
+        remark(str(total))
+    place = None if total is None else total.row - 1
+    write = partial(_write_filled, task, transform, patch, place)
     write_rows("filled", rows, write, task, "cell")
     if cells is not None:
-        _write_cells(cells, task, transform, rows)
+        _write_cells(cells, task, transform, rows, place)
     if not (patch or (has_types and data.endswith(TYPED))):
         remark(
             f"{output!r} was rewritten, not copied byte for byte; that needs one input"
@@ -127,19 +131,28 @@ def _require_cells(cells: str, task: Task, data: str) -> None:
 
 
 def _write_filled(
-    task: Task, transform: BatchTransform, patch: Patch | None, rows: Scan
+    task: Task,
+    transform: BatchTransform,
+    patch: Patch | None,
+    total: int | None,
+    rows: Scan,
 ) -> tuple[int, Doubts]:
-    """Write filled rows, or a copy with new cells; count these, and doubts."""
+    """Write filled rows, or a copy with new cells; count these, and doubts.
+
+    `total` is the place of a row that adds up the others, which is kept.
+    """
     from tied_tables.columns import rename_rows
     from tied_tables.io import write_patch, write_table
     from tied_tables.rows import fill_rows, fold
 
-    n_cells = 0
+    n_cells = n_rows = 0
 
     def fill_batch(batch: Batch) -> tuple[pa.RecordBatch, list[dict[str, Any]]]:
-        nonlocal n_cells
-        filled, cells = fill_rows(transform, batch)
+        nonlocal n_cells, n_rows
+        place = None if total is None else total - n_rows
+        filled, cells = fill_rows(transform, batch, place)
         n_cells += sum(map(len, cells))
+        n_rows += len(cells)
         return rename_rows(filled, rows.source.stored_names), cells
 
     def write_all(batches: Iterator[Batch]) -> None:
@@ -155,13 +168,15 @@ def _write_filled(
     return n_cells, doubts
 
 
-def _write_cells(cells: str, task: Task, transform: BatchTransform, rows: Scan) -> None:
+def _write_cells(
+    cells: str, task: Task, transform: BatchTransform, rows: Scan, total: int | None
+) -> None:
     """Write which cells are filled, with what, and how sure it is."""
     from tied_tables.io import write_table
     from tied_tables.rows import fold, list_new_cells
 
     write = partial(write_table, cells, safe_csv=task.safe_csv)
-    fold(rows, lambda batches: write(list_new_cells(transform, batches)))
+    fold(rows, lambda batches: write(list_new_cells(transform, batches, total)))
 
 
 @command("tied-tables decode model.safetensors codes.csv -o decoded.csv")

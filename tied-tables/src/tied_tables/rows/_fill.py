@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tied_tables._types import Array
 from tied_tables.model.pca import TINY
@@ -26,11 +27,21 @@ ROWS_TO_MEASURE = 1_000
 def fill_rows(
     transform: BatchTransform,
     batch: Batch,
+    total: int | None = None,
 ) -> tuple[pa.RecordBatch, list[Cells]]:
-    """Fill the gaps of rows; return these, and the new cells of each by column."""
+    """Fill the gaps of rows; return these, and the new cells of each by column.
+
+    `total` is the place of a row that adds up the others. Its gaps are kept.
+    """
     filled = transform.apply(batch)
+    is_total = np.arange(filled.num_rows) == total
     cells = [Cells() for _ in range(filled.num_rows)]
     for name, is_gap in transform.columns.find_gaps(batch.rows).items():
+        if (is_gap & is_total).any():
+            kept = pc.if_else(pa.array(is_total), None, filled[name])
+            place = filled.schema.get_field_index(name)
+            filled = filled.set_column(place, filled.schema.field(place), kept)
+            is_gap = is_gap & ~is_total
         places = np.flatnonzero(is_gap)
         values = filled[name].take(places).to_pylist()
         for place, value in zip(places, values, strict=True):
@@ -42,8 +53,11 @@ def fill_rows(
 def list_new_cells(
     transform: BatchTransform,
     batches: Iterable[Batch],
+    total: int | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield a row for each cell that is filled: where it is, with what, how sure.
+
+    `total` is the place in the table of a row that adds up the others, which is kept.
 
     `sure` is, for a column, the share of the variance that is found where the known
     values of the first rows are hidden and filled: 1 if all are right, 0 if a mean
@@ -53,7 +67,8 @@ def list_new_cells(
     first = 1
     for batch in batches:
         sure = sure or _measure(transform, batch.numbers[:ROWS_TO_MEASURE])
-        _, cells = fill_rows(transform, batch)
+        place = None if total is None else total - (first - 1)
+        _, cells = fill_rows(transform, batch, place)
         rows = []
         for number, new in enumerate(cells, first):
             for name, value in new.items():
