@@ -47,7 +47,8 @@ def test_the_mode_of_each_group_is_that_of_pandas(pairs):
             continue
         n_agreeing += counts.iloc[0]
         for row in values.index[values != counts.index[0]]:
-            reason = f"value is {counts.index[0]} in {counts.iloc[0]} of {len(values)}"
+            share = f"{counts.iloc[0]} of {len(values)}"
+            reason = f"value {values[row]}; it is {counts.index[0]} in {share}"
             expected[row + 1] = f"{reason} rows with group {name}"
     if n_agreeing < len(known) / 2:
         expected = {}

@@ -91,6 +91,7 @@ def test_the_odd_cell_is_doubted_with_what_was_there(
     assert (doubt.row, doubt.column, doubt.value) == (row + 1, column, wrong)
     assert float(doubt.suggestion) == float(expected)
     assert "total = price x quantity: 99.8 % of 500 rows, 1 exception" in doubt.reason
+    assert doubt.reason.endswith(f"; with {column} {doubt.suggestion} it is satisfied")
 
 
 @pytest.mark.parametrize("names", ["ab", "ba", "cd", "ef", "gh", "ij", "kl", "mn"])

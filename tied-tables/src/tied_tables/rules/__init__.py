@@ -66,7 +66,7 @@ class Rules(NamedTuple):
         zip determines city: 100 % of 100 rows, 0 exceptions
         >>> [doubt] = rules.judge(pa.table({"zip": ["1"], "city": ["Rome"]}))
         >>> doubt.column, doubt.suggestion, doubt.reason
-        ('city', 'Bern', 'city is Bern in 25 of 26 rows with zip 1')
+        ('city', 'Bern', 'city Rome; it is Bern in 25 of 26 rows with zip 1')
     """
 
     kinds: dict[str, TextCodes]

@@ -31,7 +31,7 @@ def find_minorities(table: pa.Table, same: str) -> list[Doubt]:
         >>> rows = pa.table({"flight": flights, "time": times})
         >>> [doubt] = find_minorities(rows, "flight")
         >>> doubt.row, doubt.suggestion, doubt.reason
-        (3, '7:10', 'time is 7:10 in 2 of 3 rows with flight A1')
+        (3, '7:10', 'time 9:45; it is 7:10 in 2 of 3 rows with flight A1')
     """
     columns = {column.name: column for column in find_kinds(table)}
     groups = columns.pop(same, None)
@@ -58,7 +58,7 @@ def find_minorities(table: pa.Table, same: str) -> list[Doubt]:
                 column.name,
                 value,
                 mode,
-                f"{column.name} is {mode} in {share} with {same} {thing}",
+                f"{column.name} {value}; it is {mode} in {share} with {same} {thing}",
             )
             found.append((-counts[group] / totals[group], doubt))
     return [doubt for _, doubt in sorted(found)]

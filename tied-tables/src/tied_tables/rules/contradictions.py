@@ -264,11 +264,11 @@ def _describe(
         n_rows = max(groups.sizes[code], n_suggestion + 1)  # the doubtful one, too
         text = b.texts[int(suggestion)].as_py()
         determinant_text = determinant.texts[int(code)].as_py()
-        reason = (
-            f"{b.name} is {text} in {n_suggestion:,} of {n_rows:,} rows with"
-            f" {determinant.name} {determinant_text}"
-        )
         value = b.texts[int(b.codes[row])].as_py()
+        reason = (
+            f"{b.name} {value}; it is {text} in {n_suggestion:,} of {n_rows:,} rows"
+            f" with {determinant.name} {determinant_text}"
+        )
         yield float(evidence), Doubt(int(row) + 1, b.name, value, text, reason)
 
 

@@ -98,11 +98,12 @@ def _describe(
     texts = []
     for name in (*relation.terms, relation.result):
         texts.append(f"{name} {cells[name].format(cells[name].values[0])}")
-    reason = f"{relation}; this row has {', '.join(texts)}"
-    if not is_clear:
-        reason += "; one of these is wrong"
     cell = cells[best.column]
     suggestion = cell.format(best.value) if is_clear else None
+    ending = "one of these is wrong"
+    if is_clear:
+        ending = f"with {best.column} {suggestion} it is satisfied"
+    reason = f"{relation}; this row has {', '.join(texts)}; {ending}"
     text = cell.format(cell.values[0])
     return Doubt(row, best.column, text, suggestion, reason)
 
