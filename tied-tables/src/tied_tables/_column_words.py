@@ -152,16 +152,33 @@ class FactText:
 
     def summarize(self, labels: str = "") -> str:
         """Describe the column in about a line, with labels instead of examples."""
+        if self.note.startswith(f"left out: {self.reads_as}"):
+            return self.note
         note = f"; {self.note}" if self.note else ""
-        room = LONGEST_LINE - len(self.reads_as) - len(note)
-        examples: list[str] = []
-        for example in self.examples if self.numbers else ():
+        text = self.reads_as
+        if labels:
+            text += f": {labels}"
+        elif self.numbers:
+            text = self._list_examples(LONGEST_LINE - len(note))
+        return text + note
+
+    def _list_examples(self, room: int) -> str:
+        """Return what the values are, and as many of them as there is room for."""
+        reads_as = self.reads_as
+        if self.examples:
+            reads_as = reads_as.removesuffix(f" such as {self.examples[0]}")
+        room -= len(reads_as)
+        shown: list[str] = []
+        for example in self.examples:
             room -= len(f", {example}")
             if room < 0:
                 break
-            examples.append(example)
-        values = labels or ", ".join(examples)
-        return self.reads_as + (f": {values}" if values else "") + note
+            shown.append(example)
+        if not shown:
+            return self.reads_as
+        comma = "; " if any("," in example for example in shown) else ", "
+        are_all = len(shown) == self.distinct and reads_as == self.reads_as
+        return f"{reads_as}{':' if are_all else ' such as'} {comma.join(shown)}"
 
 
 def describe_fact(

@@ -107,9 +107,15 @@ def test_check_fit_and_inspect_tell_what_becomes_of_a_column(tied_tables, name):
     assert bool(warnings) == bool(column.warning)
     shown = tied_tables(f"check {table}").out
     assert shown.splitlines()[: len(warnings)] == warnings
-    cells = re.escape(f"{fact['numbers']}  {fact['reads_as']}")
-    [row] = re.findall(rf"^odd .* {cells}(?::|;|$).*", shown, re.MULTILINE)
+    text = fact["reads_as"]
+    if fact["note"].startswith(f"left out: {text}"):
+        text = "left out: "  # which is said once
+    cells = re.escape(f"{fact['numbers']}  {text}")
+    [row] = re.findall(rf"^odd .* {cells}.*", shown, re.MULTILINE)
     assert row.endswith(fact["note"])
+    assert row.count(fact["reads_as"]) == 1
+    are_all = 0 < fact["distinct"] <= 3 and " such as " not in text
+    assert (" such as " in row) == (bool(fact["numbers"]) and not are_all)
     quantity, _, labels = column.becomes.partition(": ")
     if quantity.endswith(("number", "numbers")):
         assert quantity.split()[0] == str(fact["numbers"])
@@ -123,7 +129,7 @@ def test_check_fit_and_inspect_tell_what_becomes_of_a_column(tied_tables, name):
     assert column.warning in fitted.words
     if not refused:
         inspected = tied_tables("inspect new.safetensors")
-        assert f"{fact['reads_as']}" in inspected.words
+        assert text in inspected.words
         assert fact["note"] in inspected.words
         noted = tied_tables("inspect new.safetensors --json").json["notes"]["table"]
         assert noted["columns"] == found["columns"]
@@ -236,3 +242,13 @@ def test_names_that_are_whole_numbers_are_known_in_either_form(tied_tables, rng,
     tied_tables("fill rows.csv -o filled.csv")
     filled = pd.read_csv("filled.csv")["sex"]
     assert (filled == sex).mean() >= 0.99
+
+
+def test_examples_with_a_decimal_comma_are_told_apart(tied_tables):
+    prices = [f"{place * 7 % 90 + 10},{place % 10}5" for place in range(60)]
+    save(pd.DataFrame({"price": prices, "kind": [*"abcd"] * 15}))
+    shown = tied_tables("check rows.csv").out
+    [row] = re.findall(r"^price .*", shown, re.MULTILINE)
+    assert re.search(r"decimal comma such as \d+,\d5; \d+,\d5; \d+,\d5$", row)
+    [row] = re.findall(r"^kind .*", shown, re.MULTILINE)
+    assert re.search(r"categories such as [a-d], [a-d], [a-d]$", row)
