@@ -211,6 +211,48 @@ def test_a_sheet_and_its_first_line_are_chosen(rows, folder):
         open_table("rows.xlsx", sheet="other")
 
 
+def write_sheet(*lines):
+    book = Workbook()
+    for place, line in enumerate(lines, 1):  # an appended empty line would be lost
+        for column, value in enumerate(line, 1):
+            book.active.cell(place, column, value)
+    book.save("rows.xlsx")
+
+
+SHOPS = [["shop", "staff"], ["A", 3], ["B", 4], ["C", 5]]
+MONTHS = [["month", "visitors"], ["May", 300], ["June", 500]]
+
+
+def test_a_title_above_two_tables_is_reported(folder):
+    gap = [None]
+    months = [*MONTHS, gap + gap]
+    side_by_side = [a + gap + b for a, b in zip(SHOPS, months, strict=True)]
+    write_sheet(["Shops of 2026"], [], *side_by_side)
+    with refused("text in only one cell of its first line; use `skip=1` if that is"):
+        open_table("rows.xlsx")
+    [note] = open_table("rows.xlsx", skip=1).notes
+    assert note == (
+        "an empty column separates 'month', 'visitors' from the other columns; if these"
+        " are another table, leave them out"
+    )
+
+
+def test_a_second_table_below_the_first_is_reported(folder):
+    write_sheet(*SHOPS, [], *MONTHS)
+    [note] = open_table("rows.xlsx").notes
+    assert note == (
+        "row 6 of the sheet, after an empty one, looks like the names of another table;"
+        " move that table to another sheet"
+    )
+
+
+def test_empty_rows_and_columns_alone_separate_no_tables(folder):
+    write_sheet(*SHOPS, [], ["D", 6], [], ["all", None])
+    assert open_table("rows.xlsx").notes == []
+    write_sheet(*([*line, None] for line in SHOPS))
+    assert open_table("rows.xlsx").notes == []
+
+
 def test_midnights_are_times_and_durations_are_read_in_a_sheet(folder):
     begin = datetime(2025, 1, 1)
     moments = ["soon", *(begin + timedelta(hours=8 * i) for i in range(9))]

@@ -137,7 +137,8 @@ def check_names(
     is_title = len(first) > 2 and bool(first[0]) and not any(first[1:])
     if is_title and next_lines and not options.skip:
         second = next_lines[0]
-        if all(second) or not any(second):
+        n_filled = len(list(filter(None, second)))
+        if 2 * n_filled > len(second) or n_filled == 0:
             n = 1 if any(second) else 2
             raise TableError(
                 f"{name!r} has {len(first)} columns, but text in only one cell of its"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from functools import partial
+from itertools import pairwise
 from typing import IO, Any
 
 from tied_tables._table_errors import TableError
@@ -58,10 +59,12 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
         )
     check_names(name, list(lines.values()), options)
     header = min(lines)
-    names = [f"x{index}" for index in range(len(lines[header]))]
+    header_cells = lines[header]
+    names = [f"x{index}" for index in range(len(header_cells))]
     if options.header:
-        cells = lines.pop(header)
-        names = make_distinct(["" if cell is None else str(cell) for cell in cells])
+        del lines[header]
+        texts = ["" if cell is None else str(cell) for cell in header_cells]
+        names = make_distinct(texts)
     columns = zip(*lines.values(), strict=True)
     cells = zip(*map(_make_alike, columns), strict=True)
     rows = [dict(zip(names, line, strict=True)) for line in cells]
@@ -70,13 +73,41 @@ def open_workbook(name: str, options: ReadOptions) -> TableFile:
         places = {column: left + place for place, column in enumerate(names, 1)}
         patch = partial(_patch_sheet, name, first, list(lines), places)
         file = replace(file, patch=patch)
-    if not other_sheets:
-        return file
-    note = (
-        f"reads the sheet {first!r}; choose another with `sheet=...`:"
-        f" {quote(other_sheets)}"
-    )
-    return replace(file, notes=[note])
+    notes = _describe_other_tables(header_cells, lines) if options.header else []
+    if other_sheets:
+        others = quote(other_sheets)
+        choice = f"reads the sheet {first!r}; choose another with `sheet=...`: {others}"
+        notes = [choice, *notes]
+    return replace(file, notes=notes)
+
+
+def _describe_other_tables(
+    header: Sequence[Any], lines: Mapping[int, Sequence[Any]]
+) -> list[str]:
+    """Tell which columns and rows of a sheet look like those of another table."""
+    notes = []
+    columns = zip(header, *lines.values(), strict=True)
+    is_empty = [all(cell is None for cell in column) for column in columns]
+    if any(is_empty):
+        place = is_empty.index(True)
+        names = [str(name) for name in header[place:] if name is not None]
+        if place > 0 and names:
+            notes.append(
+                f"an empty column separates {quote(names)} from the other columns; if"
+                " these are another table, leave them out"
+            )
+    for (previous, above), (number, line) in pairwise(lines.items()):
+        if number == previous + 1:
+            continue
+        pairs = [pair for pair in zip(line, above, strict=True) if pair[0] is not None]
+        is_text = all(isinstance(cell, str) for cell, _ in pairs)
+        is_below_number = any(isinstance(cell, int | float) for _, cell in pairs)
+        if len(pairs) > 1 and is_text and is_below_number:
+            notes.append(
+                f"row {number} of the sheet, after an empty one, looks like the names"
+                " of another table; move that table to another sheet"
+            )
+    return notes
 
 
 def _forbid_far_cells(name: str) -> None:
