@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tied_tables import TiedAutoencoder, check, corrections
+from tied_tables import TiedAutoencoder, check, corrections, load
 from tied_tables.datasets import make_clients
 from tied_tables.io import TableError
 
@@ -64,6 +64,26 @@ def test_a_frame_in_which_nothing_is_wrong_has_an_empty_list():
 def test_a_model_is_fitted_where_none_is_given(clients):
     listed = corrections(clients[["town", "plan"]].head(120))
     assert "Bergn" in list(listed["value"])
+
+
+def test_results_of_pandas_have_the_index_of_their_rows(clients, fitted):
+    named = clients.set_axis([f"client {place}" for place in range(len(clients))])
+    found = corrections(named, fitted)
+    assert len(found) > 2
+    assert list(found.index) == list(named.index[found["row"] - 1])
+    explanation = repr(fitted.explain(named[7:9])).splitlines()[1:]
+    names = [line.partition(":")[0] for line in explanation]
+    assert names == ["client 7", "client 8"]
+
+
+def test_the_text_of_what_is_fitted_is_short(clients, fitted):
+    fitted.save("m.safetensors")
+    loaded = load("m.safetensors")
+    n_numbers = len(fitted.get_number_names_out())
+    expected = f"TableModel of {n_numbers} numbers, with 2 components"
+    assert repr(loaded) == expected
+    rows = fitted.to_numbers(clients)
+    assert repr(loaded.explain(rows)) == f"Attribution of {len(rows)} rows"
 
 
 def test_rows_that_speak_of_one_thing_are_compared(rng):

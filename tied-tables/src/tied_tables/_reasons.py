@@ -75,10 +75,11 @@ def format_given(value: Any) -> str:
         return "missing"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return format_value(value, 40)
+    size = abs(value)
+    comma = "," if size >= SMALLEST_WITH_COMMA else ""
     # Whole decimals are there in a column with gaps.
-    is_whole = value % 1 == 0 and abs(value) < 1e15
-    comma = "," if abs(value) >= SMALLEST_WITH_COMMA else ""
-    return format(value, f"{comma}.0f" if is_whole else f"{comma}.6g")
+    is_whole = value % 1 == 0 or size >= 1e6
+    return format(value, f"{comma}.0f" if is_whole and size < 1e15 else f"{comma}.6g")
 
 
 def format_suggestion(value: Any) -> str:

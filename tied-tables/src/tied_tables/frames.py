@@ -99,9 +99,10 @@ def corrections(
 
     Returns:
         A frame of the same library, with a row for each correction, the most certain
-        first: `row`, counted from 1; the `column`, the `value` there and a
-        `suggestion`, as text, or missing where the whole row is doubtful; `why`; the
-        rarity of the row, `one_in`, and with the suggestion, `one_in_corrected`.
+        first; in pandas with the index that the row has in `X`. It holds `row`, counted
+        from 1; the `column`, the `value` there and a `suggestion`, as text, or missing
+        where the whole row is doubtful; `why`; the rarity of the row, `one_in`, and
+        with the suggestion, `one_in_corrected`.
 
     Raises:
         ImportError: without PyArrow and rapidfuzz.
@@ -116,8 +117,8 @@ def corrections(
         >>> sizes = [3.0, 5.0, 8.0] * 30
         >>> frame = pd.DataFrame({"town": [*towns, "Bergn"], "size": [*sizes, 3.0]})
         >>> corrections(frame)[["row", "column", "value", "suggestion"]]
-           row column  value suggestion
-        0   91   town  Bergn     Bergen
+            row column  value suggestion
+        90   91   town  Bergn     Bergen
     """
     frame = _read(X)
     if same is not None and same not in frame.rows.schema.names:
@@ -134,7 +135,10 @@ def corrections(
         name: pa.array(values, RESULT_TYPES.get(name, pa.string()))
         for name, values in zip(FIELDS, lists, strict=True)
     }
-    return wrap(frame.library, pa.table(arrays), FIELDS, None)
+    found = wrap(frame.library, pa.table(arrays), FIELDS, None)
+    if frame.library == "pandas":
+        found.index = X.index.take([doubt.row - 1 for doubt in doubts])
+    return found
 
 
 def _read(X: Any) -> Frame:

@@ -34,8 +34,8 @@ NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 INTERRUPTED = "Training was interrupted: this {} is the best so far."
 EMPTY = "X has no value in the columns {}: they are not used, and reconstructed as 0."
 TRIMMED = (
-    "The fit of {} replaced {} by column medians: correct the data, or set trim=False."
-    " The affected rows have the highest outlier scores."
+    "The fit of {} replaced {} by column medians, in {}: correct the data, or set"
+    " trim=False. The affected rows have the highest outlier scores."
 )
 
 
@@ -261,7 +261,8 @@ class TiedAutoencoder(RowMethods, Parameters):
             warned.append(EMPTY.format(training.empty))
         if training.n_trimmed:
             values = format_quantity(training.n_trimmed, "absurd value")
-            warned.append(TRIMMED.format(type(self).__name__, values))
+            name = type(self).__name__
+            warned.append(TRIMMED.format(name, values, list(training.trimmed)))
         for message in warned:
             warnings.warn(message, stacklevel=4)
 

@@ -61,11 +61,16 @@ class Explanation:
     def __repr__(self) -> str:
         lines = [f"Explanation of {format_quantity(len(self), 'row')}:"]
         try:
+            from tied_tables.columns import find_library
+
             sentences = self.sentences()
         except ImportError:
             return lines[0].rstrip(":")
-        for place, sentence in enumerate(sentences[:MOST_SHOWN_ROWS]):
-            lines.append(f"{place}: {sentence}")
+        names = range(len(self))
+        if find_library(self._given) == "pandas":
+            names = self._given.index
+        pairs = zip(names, sentences[:MOST_SHOWN_ROWS], strict=False)
+        lines += [f"{name}: {sentence}" for name, sentence in pairs]
         if len(self) > MOST_SHOWN_ROWS:
             lines.append("...")
         return "\n".join(lines)

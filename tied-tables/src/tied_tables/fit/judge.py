@@ -62,6 +62,7 @@ def finish_model(
         reconstruction_r2=explained_share(sums),
         feature_r2=explained_shares(sums),
         n_trimmed=given.n_trimmed,
+        trimmed=given.trimmed,
         empty=given.empty,
     )
     return TableModel(

@@ -49,6 +49,7 @@ def take_rows(
     if parameters.trim:
         absurd_limits = fit_absurd_limits(X)
         fences = fit_fences(X, absurd_limits)
+    is_absurd = absurd_limits.find(X)
     trimmed = absurd_limits.trim(X)
     if trimmed is not X:
         low, high = find_range(trimmed)
@@ -60,7 +61,8 @@ def take_rows(
         absurd_limits=absurd_limits,
         fences=fences,
         distances=fences.sum_distances(X),
-        n_trimmed=int(np.count_nonzero(absurd_limits.find(X))),
+        n_trimmed=int(np.count_nonzero(is_absurd)),
+        trimmed=columns[is_absurd.any(axis=0)].tolist(),
         empty=columns[np.isnan(low)].tolist(),
         smallest=low,
         largest=high,

@@ -57,6 +57,7 @@ class GivenRows:
         distances: of the values beyond the fences, as they were given, added up in each
             row, `(n,)`.
         n_trimmed: the number of absurd values.
+        trimmed: the columns of these, by their names or places.
         empty: the columns without values, by their names or places.
         smallest, largest: of the values of each column, as they were given, `(d,)`
             float64; NaN without any.
@@ -70,6 +71,7 @@ class GivenRows:
     fences: Fences
     distances: Array
     n_trimmed: int
+    trimmed: list[str | int]
     empty: list[str | int]
     smallest: Array
     largest: Array

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tied_tables._layout import NUMBER
+from tied_tables._text import format_quantity
 from tied_tables._types import Array
 from tied_tables.model.blocks import map_blocks
 from tied_tables.model.outlier_score import OutlierScore
@@ -38,6 +39,9 @@ class Attribution(NamedTuple):
     expected: Array
     scores: Array
     ratios: Array
+
+    def __repr__(self) -> str:
+        return f"Attribution of {format_quantity(len(self.shares), 'row')}"
 
 
 def explain_rows(fitted: TableModel, X: Any) -> Attribution:

@@ -19,7 +19,7 @@ class NadamState(NamedTuple):
 class Training(NamedTuple):
     """How a model was trained, and what it was trained on.
 
-    A file has all but what is known after a fit alone: the last five.
+    A file has all but what is known after a fit alone: the last six.
 
     Attributes:
         n_iter: iterations of L-BFGS or passes of Nadam over the rows.
@@ -33,6 +33,7 @@ class Training(NamedTuple):
         nadam: the state that `partial_fit` goes on from; None after `fit`.
         feature_r2: `reconstruction_r2` of each feature, `(d,)`.
         n_trimmed: the number of absurd values, for which the fit took medians.
+        trimmed: the columns of these, by their names or places.
         empty: the columns without values, by their names or places.
         held_out_errors: the mean errors of the model and of PCA on rows that neither
             has learned from, if any were.
@@ -48,6 +49,7 @@ class Training(NamedTuple):
     nadam: NadamState | None = None
     feature_r2: Array | None = None
     n_trimmed: int = 0
+    trimmed: Sequence[str | int] = ()
     empty: Sequence[str | int] = ()
     held_out_errors: tuple[float, float] | None = None
     interrupted: bool = False

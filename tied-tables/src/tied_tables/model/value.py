@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tied_tables._blas import blas_limit
+from tied_tables._text import format_quantity
 from tied_tables._types import Array
 from tied_tables.model.blocks import map_blocks
 from tied_tables.model.dense_network import DenseNetwork
@@ -30,7 +31,7 @@ EXPECTED_OUTSTANDING = 0.05  # the expected number of rows below which one stand
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TableModel:
     """A fitted model of a table: it encodes, decodes, imputes and scores rows.
 
@@ -70,6 +71,11 @@ class TableModel:
     training: Training
     columns: Columns | None = None
     rules: Rules | None = None
+
+    def __repr__(self) -> str:
+        numbers = format_quantity(self.n_features, "number")
+        components = format_quantity(self.n_components, "component")
+        return f"TableModel of {numbers}, with {components}"
 
     @property
     def n_features(self) -> int:
