@@ -69,6 +69,7 @@ def test_what_can_be_done_with_a_file_can_be_pasted(tied_tables):
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_the_help_of_each_command_has_an_example(tied_tables, command):
     done = tied_tables(f"{command} --help")
+    assert not re.search(r"<\w+>|[{}]", done.out)
     assert f"tied-tables {command} " in done.out.split("Example:")[1]
     assert ("--no-clobber" in done.out) == (command not in ("check", "inspect"))
 

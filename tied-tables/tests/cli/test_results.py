@@ -237,6 +237,17 @@ def test_all_rows_that_stand_out_are_counted(tied_tables, fruit, top):
     assert said == "scored 300 rows, 2 of which stand out, to odd.csv\n"
 
 
+def test_a_table_in_which_no_row_stands_out_is_said_to_be_one(tied_tables, fruit, rng):
+    said = "no row stands out: among 300 rows, some are as odd as these by chance"
+    x = rng.normal(size=300)
+    ordinary = pd.DataFrame({"x": x, "y": x + rng.normal(size=300)}).clip(-2, 2)
+    save(ordinary)
+    assert said in tied_tables("score rows.csv --top 3").err
+    ordinary.loc[4, "x"] = 900
+    save(ordinary)
+    assert said not in tied_tables("score rows.csv --top 3").err
+
+
 def test_misspellings_and_times_in_the_wrong_order_are_named(tied_tables, rng):
     n = 400
     ordered = rng.integers(20_000, 20_400, n).astype("datetime64[D]")

@@ -2,13 +2,18 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from .conftest import save
 
 RULES = "check --rules rules.yml"
 
 
 def test_a_table_that_breaks_a_rule_is_printed_with_the_row(tied_tables, fruit):
-    assert "wrote " in tied_tables("rules fruit.csv -o rules.yml").out
+    done = tied_tables("rules fruit.csv -o rules.yml")
+    assert "wrote " in done.out
+    assert "next: tied-tables check new.csv --rules rules.yml" in done.err
+    assert tied_tables("rules fruit.csv -o rules.json").err == ""
     assert " 0 broken" in tied_tables(f"{RULES} fruit.csv").out
     fruit.loc[4, "kind"] = "car"
     save(fruit)
@@ -17,6 +22,15 @@ def test_a_table_that_breaks_a_rule_is_printed_with_the_row(tied_tables, fruit):
     assert "1 5 kind is one of " in done.words
     results = tied_tables(f"{RULES} rows.csv --json", code=1).json["rules"]
     assert [rule["first"] for rule in results if rule["rows"]] == [[5]]
+
+
+def test_a_row_of_totals_is_no_exception_to_a_rule(tied_tables, fruit):
+    total = {"name": "Total", "count": fruit["count"].astype(int).sum()}
+    save(pd.concat([fruit, pd.DataFrame([total])], ignore_index=True))
+    tied_tables("rules rows.csv -o rules.yml")
+    assert "exception" not in Path("rules.yml").read_text()
+    done = tied_tables(f"{RULES} rows.csv", code=1)
+    assert "row 301, the last, says 'Total' in column 'name'" in done.err
 
 
 def test_values_that_mean_missing_are_in_no_rule(tied_tables, fruit):

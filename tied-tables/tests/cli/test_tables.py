@@ -207,7 +207,7 @@ def test_fill_changes_gaps_alone_and_writes_what_fits_the_column(
     known = "kind weight length count ripe".split()
     is_gap = rows.isin(["", "NA"])
     assert done.out.startswith(f"filled {is_gap[known].to_numpy().sum()} cells to ")
-    said = "has 1 value treated as missing, but not filled: 'ten'"
+    said = "has 1 value treated as missing, but not filled unless --na names it: 'ten'"
     assert f"column 'count' {said} in row 2" in done.err
     assert ("'filled.csv' was rewritten, not" in done.err) == (kept == "")
     mark = delimiter if kept else ","

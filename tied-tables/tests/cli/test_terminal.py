@@ -15,7 +15,7 @@ from tied_tables.datasets import make_clients
 from .conftest import save
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a terminal")
-WORDS = ["a", "of", "income", "--categorical", "far-off", "9,999,999", "ünïted"]
+WORDS = ["a", "of", "income", "non-categorical", "far-off", "9,999,999", "ünïted"]
 WIDTHS = (60, 80, 120)
 
 
@@ -42,6 +42,8 @@ def test_a_wrapped_text_has_the_same_words_in_lines_as_full_as_they_can_be(width
         'pip install "tied-tables[cli]"',
         "'Shell weight'",
         "--categorical",
+        "--categorical ounces",
+        "--na 'Rain days'",
     ],
 )
 def test_what_is_to_be_copied_stays_in_a_line(unit):

@@ -43,6 +43,10 @@ _examples: dict[str, str] = {}  # of each command
 class Command(TyperCommand):
     """A command whose help has a section for each group of options."""
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The names of the arguments, without the braces around some."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, the options, and those of each group."""
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
@@ -50,7 +54,10 @@ class Command(TyperCommand):
             kind = f"{parameter.param_type_name}s".capitalize()
             heading = getattr(parameter, "rich_help_panel", None) or kind
             if record := parameter.get_help_record(ctx):
-                sections.setdefault(heading, []).append(record)
+                name, text = record
+                if heading == "Arguments":  # without Typer's <str>
+                    name = str(parameter.metavar)
+                sections.setdefault(heading, []).append((name, text))
         for heading in filter(sections.get, sections):
             with formatter.section(heading):
                 formatter.write_dl(sections[heading])

@@ -16,7 +16,7 @@ from tied_tables.cli._table import describe_doubtful
 @command("tied-tables plot model.safetensors rows.csv -o rows.png")
 def plot(
     inputs: Inputs,
-    output: Path = output_option(f"{FIGURE} {STAR}", None, Path("*-plot.png")),
+    output: Path = output_option(f"{FIGURE} {STAR}", default=Path("*-plot.png")),
     *,
     json: Json = False,
 ) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 from tied_tables._text import format_quantity
 from tied_tables.cli._app import command
 from tied_tables.cli._check import survey
+from tied_tables.cli._messages import remark
 from tied_tables.cli._options import Data, output_option
 from tied_tables.cli._output import print_result, replace_output
 from tied_tables.cli._progress import show_stages
+from tied_tables.cli._proposals import join
 from tied_tables.cli._table import ColumnOptions, TableOptions, require_output
 
 ENDINGS = ["yml", "yaml", "json"]
@@ -37,10 +39,13 @@ def rules(
     names = [fact.name for fact in table.facts if fact.role is not Role.excluded]
     sample = table.sample.select(names)
     with show_stages("counting"):
-        steps = find_steps(table.source, sample, table.columns, table.rules, na)
+        steps = find_steps(table.training, sample, table.columns, table.rules, na)
     is_schema = output.endswith(".json")
     written = to_schema(steps) if is_schema else to_yaml(steps, table.source, na)
     with replace_output(Path(output)) as part:
         part.write_bytes(written)
     text = f"wrote {format_quantity(len(steps), 'rule')} to {output}"
     print_result(False, {"output": output}, text)
+    if not is_schema:
+        new = f"new{Path(data).suffix}"
+        remark(f"next: {join(['check', new, '--rules', output])}")

@@ -272,6 +272,11 @@ def _print(
         columns = oddest.table.column_names
         names = [*columns[: columns.index("error") + 1], "why"]
         print_rows(names, rows, int(fitted.largest_rarity))
+        if not oddest.stand_out.any():
+            n_rows = format_quantity(len(oddest.all_scores), "row")
+            remark(
+                f"no row stands out: among {n_rows}, some are as odd as these by chance"
+            )
 
 
 def _list_oddest(oddest: Oddest, total: Total | None) -> list[dict[str, Any]]:

@@ -239,7 +239,8 @@ def describe_doubtful(rows: Scan, doubts: Doubts) -> list[str]:
             f"column {column!r} has {values} that may be misspelt, read as the most"
             f" similar category: {examples}."
         )
-    kept = ", but not filled" if rows.reads == "stored" else ""
+    is_filled = rows.reads == "stored"
+    kept = ", but not filled unless --na names it" if is_filled else ""
     for column, text in describe_misread(doubts.misread, kept).items():
         sentences.append(f"column {column!r} {text}.")
     return sentences

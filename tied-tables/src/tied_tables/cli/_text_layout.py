@@ -10,10 +10,11 @@ from tied_tables._text import replace_controls
 
 GAP = "  "  # between two columns of a table, and before what belongs to a line above
 NARROWEST = 8  # columns of the terminal that the first column of a table has at least
-# What stays in one line: a command, a name in quotes, a word.
+# What stays in one line: a command, an option with its value, a name in quotes, a word.
 UNBROKEN = re.compile(
     r"""tied-tables\ [^\s:](?:[^;,]|[;,](?!\s|$))*[;,]?
     | pip\ install\ "[^"]*"\S*
+    | --[a-z][a-z-]*\ (?:'[^']{1,40}'\S*|[^\s']+)
     | (?<!\w)(?:'[^']{1,40}'|"[^"]{1,40}")\S*
     | \S+""",
     re.VERBOSE,

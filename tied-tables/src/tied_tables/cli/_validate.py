@@ -7,7 +7,7 @@ from dataclasses import replace
 import typer
 
 from tied_tables._text import format_quantity
-from tied_tables.cli._messages import UsageError, report_wrong_use
+from tied_tables.cli._messages import UsageError, remark, report_wrong_use
 from tied_tables.cli._output import print_json, print_table
 from tied_tables.cli._progress import show_stages
 from tied_tables.cli._table import ColumnOptions, TableOptions
@@ -21,6 +21,7 @@ def validate_table(
 ) -> None:
     """Print which rules a table breaks, and exit with code 1 if there are any."""
     from tied_tables.expectations import list_failing, read_yaml, write_marks
+    from tied_tables.io import find_total
 
     if unused := replace(columns, na=None).find_choices():
         raise UsageError(
@@ -35,6 +36,7 @@ def validate_table(
     broken = []
     with show_stages("comparing"):
         source = options.open(data, text=None)
+        total = find_total(source)
         for step in steps:
             rows = list_failing(step, source, na)
             first = rows[:MOST_LISTED]
@@ -42,6 +44,8 @@ def validate_table(
             if rows:
                 numbers = ", ".join(map(str, first))
                 broken.append([f"{len(rows):,}", numbers, step.brief])
+    if total is not None:
+        remark(str(total))
     if json:
         print_json({"data": source.name, "rows": source.n_rows, "rules": results})
     else:
