@@ -89,6 +89,8 @@ def format_suggestion(value: Any) -> str:
     value = round_suggestion(value)
     if 1000 <= abs(value) < SMALLEST_WITH_COMMA:
         return f"{value:.0f}"
+    if SMALLEST_WITH_COMMA <= abs(value) < 1e15:
+        return format_given(value)  # as the value beside it
     return format_number(value)
 
 
