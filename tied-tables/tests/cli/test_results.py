@@ -155,6 +155,27 @@ def test_the_decimal_mark_is_given_where_a_file_does_not_tell(tied_tables, fruit
     assert unclear.out == tied_tables(f"encode {MODEL} whole.csv -o -").out
 
 
+def test_a_table_that_a_model_was_fitted_to_is_doubted_once(tied_tables, rng):
+    towns = rng.choice(["Bergen", "Delft"], 300)
+    streets = [f"street {max(0, place % 300 - 90) % 110}" for place in range(300)]
+    rows = pd.DataFrame({"town": towns, "street": streets, "x": rng.normal(size=300)})
+    rows.loc[5, "town"] = "Bergn"
+    save(rows)
+    for line in (
+        "score rows.csv",
+        "fill rows.csv -o new.csv",
+        "plot rows.csv -o p.svg",
+    ):
+        done = tied_tables(
+            f"{line} --categorical street --model m{line[:4]}.safetensors"
+        )
+        for column in ("town", "street"):
+            assert done.err.count(f"column {column!r}") == 1
+    save(rows, "later.csv")
+    done = tied_tables("score mscor.safetensors later.csv")
+    assert "may be misspelt" in done.err
+
+
 DOUBTS = [
     "column 'kind' has 2 values in rare or new categories, treated as (other) or as"
     " missing: 'quince' 2 times, first in row 4",

@@ -31,7 +31,7 @@ from tied_tables.cli._progress import show_rows
 from tied_tables.cli._rows import choose_id
 from tied_tables.cli._table import (
     TableOptions,
-    describe_doubtful,
+    remark_doubtful,
     require_output,
 )
 
@@ -235,7 +235,7 @@ def write_rows(
     with show_rows(verb, rows) as shown_rows:
         n_things, doubts = write(shown_rows)
     seconds = time.perf_counter() - start
-    remark(*describe_doubtful(rows, doubts))
+    remark_doubtful(rows, doubts)
     name = hide_secrets(task.output)
     facts = {
         verb: n_things,

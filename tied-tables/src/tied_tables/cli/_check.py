@@ -13,6 +13,7 @@ from tied_tables.cli._messages import (
     FailedError,
     UsageError,
     be_quiet,
+    mark_reported,
     name_options,
     remark,
 )
@@ -255,6 +256,7 @@ def learn(survey: Survey, seed: int, workers: Workers | None = None) -> Table:
     remark(*survey.warnings)
     rows = Scan(source, columns)
     if survey.is_complete:
+        mark_reported(source.name)
         with show_stages("reading"):
             batches = rows.read(Doubts())
             return Table(survey, np.concatenate([numbers for _, numbers in batches]))

@@ -24,6 +24,7 @@ LACKS_OF_MEMORY = (
 SETTING = re.compile(r"`(?P<name>[a-z_]+)=(?P<value>[^`]+)`")
 _is_quiet = False
 _remarks: set[str] = set()  # those that were made
+_reported: set[str] = set()  # the tables whose columns were reported as a whole
 # What the system answers when the standard output cannot be written.
 LOST_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE}
 
@@ -41,6 +42,7 @@ def be_quiet(is_quiet: bool) -> None:
     global _is_quiet
     _is_quiet = is_quiet
     _remarks.clear()
+    _reported.clear()
 
 
 def is_quiet() -> bool:
@@ -72,6 +74,16 @@ def remark(*messages: str) -> None:
     if not _is_quiet:
         print_message(*(message for message in messages if message not in _remarks))
         _remarks.update(messages)
+
+
+def mark_reported(table: str) -> None:
+    """Note that all columns of a table were reported, before a model was fitted."""
+    _reported.add(table)
+
+
+def is_reported(table: str) -> bool:
+    """Whether all columns of a table were reported."""
+    return table in _reported
 
 
 @contextmanager

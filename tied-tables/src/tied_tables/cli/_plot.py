@@ -5,12 +5,11 @@ from pathlib import Path
 from tied_tables._files import check_writable
 from tied_tables.cli._app import command
 from tied_tables.cli._inputs import Inputs
-from tied_tables.cli._messages import remark
 from tied_tables.cli._options import FIGURE, STAR, Json, output_option
 from tied_tables.cli._output import print_result, save_figure
 from tied_tables.cli._progress import show_stages
 from tied_tables.cli._rows import take
-from tied_tables.cli._table import describe_doubtful
+from tied_tables.cli._table import remark_doubtful
 
 
 @command("tied-tables plot model.safetensors rows.csv -o rows.png")
@@ -28,7 +27,7 @@ def plot(
     figure = new_figure()
     fitted_model, rows = inputs.open()
     sample, doubts = take(rows)
-    remark(*describe_doubtful(rows, doubts))
+    remark_doubtful(rows, doubts)
     with show_stages("drawing"):
         fitted = fitted_model.fitted_value
         training = fitted.training

@@ -33,7 +33,7 @@ from tied_tables.cli._rows import (
     open_rows,
     take,
 )
-from tied_tables.cli._table import TableOptions, describe_doubtful
+from tied_tables.cli._table import TableOptions, describe_doubtful, remark_doubtful
 
 if TYPE_CHECKING:
     from tied_tables._types import Array
@@ -73,7 +73,7 @@ def report(
     rows = replace(rows, reads="constant")
     sample, all_rows, doubts = survey_rows(model, rows)
     warnings = describe_doubtful(rows, doubts)
-    remark(*warnings)
+    remark_doubtful(rows, doubts)
     old, old_warnings = _read_old(model, against, inputs.options)
     warnings += old_warnings + describe_repeats(rows) + _list_warnings(model, rows)
     with show_stages("writing the page"):

@@ -27,7 +27,7 @@ from tied_tables.cli._options import (
 )
 from tied_tables.cli._output import print_json, print_result, print_rows
 from tied_tables.cli._progress import fold_rows
-from tied_tables.cli._table import describe_doubtful
+from tied_tables.cli._table import remark_doubtful
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -207,7 +207,7 @@ def _score_oddest(rows: Scan, transform: BatchTransform, top: int) -> Oddest:
 
     find = partial(find_oddest, transform=transform, top=top)
     oddest, doubts = fold_rows("scoring", rows, find)
-    remark(*describe_doubtful(rows, doubts))
+    remark_doubtful(rows, doubts)
     return oddest
 
 
@@ -223,7 +223,7 @@ def _score_all(
         return pa.Table.from_batches(map(transform.apply, batches))
 
     table, doubts = fold_rows("scoring", rows, collect)
-    remark(*describe_doubtful(rows, doubts))
+    remark_doubtful(rows, doubts)
     scores = table["score"].to_numpy()
     place = table.column_names.index("score") + 1
     ranked = table.add_column(place, "rank", pa.array(ranks(scores)))
@@ -275,7 +275,7 @@ def _print(
         if not oddest.stand_out.any():
             n_rows = format_quantity(len(oddest.all_scores), "row")
             remark(
-                f"no row stands out: among {n_rows}, some are as odd as these by chance"
+                f"no row stands out: among {n_rows}, some are as odd as these by chance."
             )
 
 

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from tied_tables._text import format_quantity, propose
-from tied_tables.cli._messages import UsageError, remark
+from tied_tables.cli._messages import UsageError, is_reported, remark
 from tied_tables.cli._options import ID, STANDARD_OUTPUT, column_option, read_option
 
 if TYPE_CHECKING:
@@ -213,6 +213,15 @@ def require_column(source: Source, name: str | None, option: str) -> None:
 def remark_notes(name: str, notes: Sequence[str]) -> None:
     """Print what was detected when a table was opened."""
     remark(*(f"{name!r}: {note}." for note in notes))
+
+
+def remark_doubtful(rows: Scan, doubts: Doubts) -> None:
+    """Print what is doubtful in rows, less what was when a model was fitted to them."""
+    from tied_tables.columns import Doubts
+
+    if is_reported(rows.source.name):
+        doubts = Doubts(misread=doubts.misread, empty=doubts.empty)
+    remark(*describe_doubtful(rows, doubts))
 
 
 def describe_doubtful(rows: Scan, doubts: Doubts) -> list[str]:
