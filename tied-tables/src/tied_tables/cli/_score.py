@@ -274,9 +274,8 @@ def _print(
         print_rows(names, rows, int(fitted.largest_rarity))
         if not oddest.stand_out.any():
             n_rows = format_quantity(len(oddest.all_scores), "row")
-            remark(
-                f"no row stands out: among {n_rows}, some are as odd as these by chance."
-            )
+            chance = "some are as odd as these by chance"
+            remark(f"no row stands out: among {n_rows}, {chance}.")
 
 
 def _list_oddest(oddest: Oddest, total: Total | None) -> list[dict[str, Any]]:
