@@ -167,7 +167,7 @@ class FactText:
         reads_as = self.reads_as
         if self.examples:
             reads_as = reads_as.removesuffix(f" such as {self.examples[0]}")
-        room -= len(reads_as)
+        room -= len(f"{reads_as} such as")
         shown: list[str] = []
         for example in self.examples:
             room -= len(f", {example}")

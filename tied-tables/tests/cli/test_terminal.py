@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from tests.marks import slow
 
+from tied_tables._column_words import LONGEST_LINE, FactText
 from tied_tables.cli._text_layout import GAP, lay_out, wrap
 from tied_tables.datasets import make_clients
 
@@ -50,6 +51,20 @@ def test_what_is_to_be_copied_stays_in_a_line(unit):
     for width in range(8, 40):
         lines = wrap(f"to have more of these, write {unit}", width)
         assert sum(unit in line for line in lines) == 1
+
+
+def test_no_description_of_a_column_is_longer_than_a_line():
+    for length in range(20, 60):
+        fact = FactText(
+            "brewery",
+            reads_as="categories",
+            becomes="",
+            numbers=5,
+            note="(other) holds 93% of the values",
+            distinct=551,
+            examples=("x" * length, "Oskar Blues"),
+        )
+        assert len(fact.summarize()) <= LONGEST_LINE
 
 
 def test_wide_characters_take_two_columns():

@@ -272,8 +272,9 @@ def _print(
         columns = oddest.table.column_names
         names = [*columns[: columns.index("error") + 1], "why"]
         print_rows(names, rows, int(fitted.largest_rarity))
-        if not oddest.stand_out.any():
-            n_rows = format_quantity(len(oddest.all_scores), "row")
+        n = len(oddest.all_scores)
+        if oddest.rarities[0] < n and not oddest.stand_out.any():
+            n_rows = format_quantity(n, "row")
             chance = "some are as odd as these by chance"
             remark(f"no row stands out: among {n_rows}, {chance}.")
 
