@@ -152,24 +152,18 @@ class FactText:
 
     def summarize(self, labels: str = "") -> str:
         """Describe the column in about a line, with labels instead of examples."""
-        if self.note.startswith(f"left out: {self.reads_as}"):
+        if not self.numbers and not self.refused:
             return self.note
         note = f"; {self.note}" if self.note else ""
-        text = self.reads_as
         if labels:
-            text += f": {labels}"
-        elif self.numbers:
-            text = self._list_examples(LONGEST_LINE - len(note))
-        return text + note
+            return f"{self.reads_as}: {labels}{note}"
+        return self._list_examples(LONGEST_LINE - len(note)) + note
 
     def _list_examples(self, room: int) -> str:
         """Return what the values are, and as many of them as there is room for."""
-        reads_as = self.reads_as
-        if self.examples:
-            reads_as = reads_as.removesuffix(f" such as {self.examples[0]}")
-        room -= len(f"{reads_as} such as")
+        room -= len(f"{self.reads_as} such as")
         shown: list[str] = []
-        for example in self.examples:
+        for example in self.examples if self.numbers else ():
             room -= len(f", {example}")
             if room < 0:
                 break
@@ -177,8 +171,10 @@ class FactText:
         if not shown:
             return self.reads_as
         comma = "; " if any("," in example for example in shown) else ", "
-        are_all = len(shown) == self.distinct and reads_as == self.reads_as
-        return f"{reads_as}{':' if are_all else ' such as'} {comma.join(shown)}"
+        if self.reads_as.endswith(f" such as {shown[0]}"):  # dates such as 2024-01-31
+            return comma.join([self.reads_as, *shown[1:]])
+        mark = ":" if len(shown) == self.distinct else " such as"
+        return f"{self.reads_as}{mark} {comma.join(shown)}"
 
 
 def describe_fact(
