@@ -29,7 +29,8 @@ def test_the_text_of_an_explanation_is_short_and_names_the_columns(fitted, clien
     lines = str(reasons).splitlines()
     assert lines[0] == f"Explanation of {len(clients)} rows:"
     assert lines[1:4] == [
-        f"{place}: {text}" for place, text in enumerate(reasons.sentences()[:3])
+        f"{name}: {text}"
+        for name, text in zip(clients.index[:3], reasons.sentences(), strict=False)
     ]
     assert lines[4:] == ["..."]
     assert len(reasons) == len(clients)
