@@ -24,7 +24,7 @@ from tied_tables.columns import (
 )
 
 MOST_REFUSED, MOST_REASONS = 3, 8
-MOST_SHOWN_MISSPELT, MOST_SHOWN_LABELS = 3, 4
+MOST_SHOWN_LABELS = 4
 LONGEST_LINE = 78  # characters, of the description of a column
 # By the topic of a remark. Braces stand for its attributes, for its value as a table
 # shows it (shown), for its texts in quotes (listed), and for what to do, which each
@@ -91,6 +91,10 @@ WARNINGS = {
     Topic.partly_missing: (
         "is either {value!r} or missing; if a gap stands for another value, fill it in"
     ),
+    Topic.percent: (
+        "has a percent sign on {n:,} of its {total:,} numbers; 5% is read as 5, not as"
+        " 0.05: write all in one way"
+    ),
     Topic.scale: (
         "has {value} after {share:.0%} of its numbers, read as a factor of {text}"
     ),
@@ -108,8 +112,14 @@ WARNINGS = {
     Topic.unit: (
         "has the unit {value} on {share:.0%} of its numbers; all are read in this unit"
     ),
+    Topic.unit_spelling: "{value!r} ({n:,}x)",
 }
 WORDS = REASONS | HINTS | WARNINGS
+# What all remarks on a topic are listed in, and how many at most.
+LISTS = {
+    Topic.misspelt: ("may have misspellings: {}; correct them", 3),
+    Topic.unit_spelling: ("has one unit in several spellings: {}", 8),
+}
 
 
 @dataclass(frozen=True)
@@ -278,13 +288,13 @@ def _describe_numbers(column: Column) -> str:
 def _describe_remarks(
     fact: Fact, topics: Collection[Topic], remedies: Mapping[str, str]
 ) -> list[str]:
-    """Put the remarks on these topics in words: all misspellings in one clause."""
+    """Put the remarks on these topics in words: those of a list in one clause."""
     remarks = [remark for remark in fact.remarks if remark.topic in topics]
     clauses = []
     for topic, group in groupby(remarks, key=lambda remark: remark.topic):
         texts = [describe_remark(remark, remedies, fact.name) for remark in group]
-        if topic is Topic.misspelt:
-            pairs = list_some(texts, MOST_SHOWN_MISSPELT)
-            texts = [f"may have misspellings: {pairs}; correct them"]
+        if topic in LISTS:
+            clause, most = LISTS[topic]
+            texts = [clause.format(list_some(texts, most))]
         clauses += texts
     return clauses

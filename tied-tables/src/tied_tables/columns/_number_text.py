@@ -16,6 +16,7 @@ from tied_tables.columns._form import Form
 from tied_tables.columns._kinds import Kind, find_kind
 from tied_tables.columns._missing import drop_missing
 from tied_tables.columns._remarks import Remark, Topic
+from tied_tables.columns._unit_names import fold_unit, is_spelling
 
 ROWS_TO_DECIDE = 1_000
 # A unit of a smaller share of numbers is a typing error.
@@ -36,7 +37,10 @@ PREFIX = (
     rf"[A-Za-z]{{0,3}}[{CURRENCIES}]|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK"
     r"|DKK|PLN|CZK|HUF|BRL|RUB|TRY|ZAR|KRW|MXN|SGD|HKD|kr|Kr|Fr|Rs)\.?"
 )
-UNIT_SUFFIX = r"/?[^\d\s.,()+\-'_:/](?:[^\d,():]{0,11}|[a-zA-Z]{0,2}[23])"
+UNIT_START, UNIT_POWER = r"/?[^\d\s.,()+\-'_:/]", "[a-zA-Z]{0,2}[23]"
+UNIT_SUFFIX = rf"{UNIT_START}(?:[^\d,():]{{0,11}}|{UNIT_POWER})"
+UNIT_AND_NAME = rf"{UNIT_START}(?:[^\d,():]{{0,31}}?|{UNIT_POWER})"
+PERCENT = "%"
 EXPONENT = r"(?:[eE][-+]?\d+)?"
 MINUS = "\u2212\ufe63\uff0d"  # a minus sign, a small and a wide hyphen
 SPACES = "\u00a0\u2007\u2009\u202f"
@@ -67,6 +71,7 @@ class NumberText(Form, frozen=True, tag="number"):
     parentheses: bool = False  # whether these are written around negative numbers
     scales: bool = False  # whether K or M behind some is a thousand or a million
     bounds: bool = False  # whether some stand behind a sign such as < or ~
+    percents: bool = False  # whether a percent sign stands behind some, but not most
 
     @property
     def kind(self) -> Kind:
@@ -92,13 +97,13 @@ class NumberText(Form, frozen=True, tag="number"):
 
     @property
     def unit(self) -> str:
-        """The unit, wherever it stands."""
-        return f"{self.prefix}{self.suffix}".strip()
+        """The unit, wherever it stands, in one spelling."""
+        return fold_unit(f"{self.prefix}{self.suffix}")
 
     @property
     def _pattern(self) -> str:
         prefix = re.escape(self.prefix.strip())
-        suffix = re.escape(self.suffix.strip())
+        unit = UNIT_AND_NAME if self.suffix else PERCENT * self.percents
         group, mark = f"[{GROUPING[self.decimal]}]", f"[{self.decimal}]"
         times = "?" if self.bounds else "{0}"  # that a bound may stand there
         return (
@@ -106,7 +111,7 @@ class NumberText(Form, frozen=True, tag="number"):
             rf"(?P<number>[1-9]\d{{0,2}}(?:{group}\d\d)*(?:{group}\d{{3}})+(?:{mark}\d*)?"
             rf"|\d+(?:{mark}\d*)?{EXPONENT}|{mark}\d+{EXPONENT}"
             r"|(?i:inf(?:inity)?))\s*"
-            rf"(?P<close>[-)]?)\s*(?:{suffix})?\s*(?P<end>[-)]?){AT_LEAST}{times}$"
+            rf"(?P<close>[-)]?)\s*(?P<unit>{unit})?\s*(?P<end>[-)]?){AT_LEAST}{times}$"
         )
 
     def parse(self, texts: pa.Array) -> Array:
@@ -128,7 +133,23 @@ class NumberText(Form, frozen=True, tag="number"):
         ]
         signs = pc.binary_join_element_wise(*marks, "")
         is_negative = pc.match_substring_regex(signs, "[-(]").fill_null(False)
-        return np.where(is_negative, -sizes, sizes)
+        numbers = np.where(is_negative, -sizes, sizes)
+        return np.where(self._has_unit(parts), numbers, np.nan)
+
+    def _has_unit(self, parts: pa.StructArray) -> Array:
+        """Return where the unit of a number is that of this form, or none."""
+        units = pc.struct_field(parts, "unit")
+        spellings = [
+            text
+            for text in units.drop_null().unique().to_pylist()
+            if not (text and self.suffix) or is_spelling(text, self.suffix)
+        ]
+        return np.asarray(pc.is_in(units, pa.array(spellings, pa.string())))
+
+    def extract_units(self, texts: pa.Array) -> pa.Array:
+        """Return what stands behind each number as its unit, "" for none."""
+        parts = pc.extract_regex(_to_plain(texts), self._pattern)
+        return pc.struct_field(parts, "unit")
 
     def write(self, numbers: Array) -> pa.Array:
         """Return numbers, (n,) with NaN for a missing one, as text of this form."""
@@ -208,17 +229,21 @@ def decide_number_text(
     has_scales = len(suffixes) > 1 and suffixes <= set(SCALES)
     if has_scales:
         numbers = [match["number"] for match in matches if not match["suffix"]]
+    suffix = "" if has_scales else _find_unit(matches, "suffix")
+    n_with_suffix = sum(bool(match["suffix"]) for match in matches)
+    has_few_percents = suffix.strip() == PERCENT and 2 * n_with_suffix < len(matches)
     decimals = [number.partition(mark)[2] for number in numbers]
     places = max(map(len, decimals), default=0)
     form = NumberText(
         decimal=mark,
         separator=max(separators, key=separators.__getitem__, default=""),
         prefix=_find_unit(matches, "prefix"),
-        suffix="" if has_scales else _find_unit(matches, "suffix"),
+        suffix="" if has_few_percents else suffix,
         places=None if has_exponents or places > MOST_PLACES else places,
         parentheses=any(match[0].startswith("(") for match in matches),
         scales=has_scales,
         bounds=any(map(_is_bound, matches)),
+        percents=has_few_percents,
     )
     doubt = _find_doubt(matches, has_scales)
     if doubt is None and decimal is None and own_mark is None:
@@ -239,7 +264,7 @@ def _find_doubt(matches: list[re.Match[str]], has_scales: bool) -> Remark | None
     units = [_find_unit(matches, place).strip() for place in places]
     unit = next(filter(None, units), "")
     n_with_unit = sum(any(map(match.group, places)) for match in matches)
-    if not unit or n_with_unit >= FEWEST_WITH_UNIT * len(matches):
+    if unit in ("", PERCENT) or n_with_unit >= FEWEST_WITH_UNIT * len(matches):
         return None
     share = n_with_unit / len(matches)
     if has_scales:
@@ -266,10 +291,19 @@ def _find_numbers(texts: pa.Array) -> list[re.Match[str]]:
 
 
 def _find_unit(numbers: list[re.Match[str]], place: str) -> str:
-    """Return the most frequent prefix or suffix of numbers, "" if it is rare."""
-    counts = Counter(match[place] for match in numbers if match[place])
-    unit = max(counts, key=counts.__getitem__, default="")
-    return unit if counts[unit] >= RAREST_UNIT * len(numbers) else ""
+    """Return the most frequent prefix or suffix of numbers, "" if it is rare.
+
+    Its spellings are counted together.
+    """
+    spellings = Counter(match[place] for match in numbers if match[place])
+    units: Counter[str] = Counter()
+    for spelling, n in spellings.items():
+        units[fold_unit(spelling)] += n
+    unit = max(units, key=units.__getitem__, default="")
+    if units[unit] < RAREST_UNIT * len(numbers):
+        return ""
+    alike = [spelling for spelling in spellings if fold_unit(spelling) == unit]
+    return max(alike, key=spellings.__getitem__, default="")
 
 
 def _decide_decimal(texts: pa.Array) -> str | None:

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import types
 
 from tied_tables._types import Array
+from tied_tables.columns._arrow import count_values
 from tied_tables.columns._column import (
     Column,
     MisfitError,
@@ -24,6 +26,7 @@ from tied_tables.columns._facts import (
 )
 from tied_tables.columns._kinds import NUMERIC_KINDS, Kind
 from tied_tables.columns._names import find_doubt
+from tied_tables.columns._number_text import PERCENT, NumberText
 from tied_tables.columns._remarks import Remark, Topic
 from tied_tables.columns._times import Times, find_cycles, find_first_hour
 
@@ -63,6 +66,7 @@ def decide_numbers(
     different = np.unique(present[:ROWS_TO_COUNT])
     n_misread = len(column.find_misread(values, numbers))
     sentinel = _find_sentinel(column.kind, values, numbers)
+    units = _find_units(column, read, present)
     fact = Fact(
         column.name,
         reads_as,
@@ -71,7 +75,7 @@ def decide_numbers(
         misread=n_misread,
         distinct=len(different),
         examples=examples,
-        remarks=tuple(filter(None, (doubt, sentinel))),
+        remarks=tuple(filter(None, (doubt, sentinel, *units))),
     )
     if len(different) == 1 and present.min() == present.max():
         return leave_out_constant(fact, read)
@@ -117,6 +121,28 @@ def _needs_double(numbers: Array) -> bool:
         losses = np.abs(numbers.astype(np.float32) - numbers)
         most = min(LARGEST_LOSS, LARGEST_LOSS_OF_SPREAD * numbers.std())
     return bool(losses.max() > most)
+
+
+def _find_units(column: Column, read: pa.Array, numbers: Array) -> list[Remark]:
+    """Return the spellings of a unit, and whether only some have a percent sign."""
+    form = column.form
+    if not isinstance(form, NumberText) or not (form.suffix or form.percents):
+        return []
+    units = form.extract_units(column.clean(read))
+    counts = count_values(units)
+    counts.pop("", None)
+    remarks = []
+    if len(counts) > 1:
+        spellings = sorted(counts, key=counts.__getitem__, reverse=True)
+        for spelling in spellings:
+            remark = Remark(Topic.unit_spelling, spelling, n=counts[spelling])
+            remarks.append(remark)
+    n_percent = counts.get(PERCENT, 0)
+    is_plain = np.asarray(pc.equal(units, "")) & (numbers != 0)
+    n_plain = int(is_plain.sum())
+    if n_percent and n_plain:
+        remarks.append(Remark(Topic.percent, n=n_percent, total=n_percent + n_plain))
+    return remarks
 
 
 def _find_sentinel(kind: Kind, values: pa.Array, numbers: Array) -> Remark | None:

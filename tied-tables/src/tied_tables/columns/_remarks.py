@@ -54,11 +54,13 @@ class Topic(StrEnum):
     month_or_fraction = "month or fraction"  # {value} is read as a month
     mostly_rare = "mostly rare"  # {n} kinds but {total} are a {share} of the values
     partly_missing = "partly missing"  # {value} or missing
+    percent = "percent"  # a sign on {n} of {total} numbers
     scale = "scale"  # {value} beside a {share} of its numbers, read as {text}
     sentinel = "sentinel"  # {value} in {n} of {total} rows, far from other values
     spellings = "spellings"  # {n} of {total} categories
     thousands = "thousands"  # {value} is read as such
     unit = "unit"  # {value} beside a {share} of its numbers
+    unit_spelling = "unit spelling"  # {value} {n} times
 
 
 ROLES = {

@@ -31,6 +31,7 @@ from tied_tables.rules.texts import (
     doubt_encoding,
     doubt_misspellings,
     doubt_patterns,
+    doubt_percents,
     doubt_suffixes,
 )
 
@@ -155,6 +156,7 @@ class Rules(NamedTuple):
             *doubt_suffixes(columns),
             *doubt_misspellings(columns),
             *doubt_patterns(columns),
+            *doubt_percents(columns),
         ]
         # Those that know what is right come first.
         doubts.sort(key=lambda doubt: doubt.suggestion is None)

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from tied_tables.rules._doubt import Doubt
 from tied_tables.rules.kinds import TextCodes, drop_suspects
+from tied_tables.rules.numbers import LEAST_READ
 
 REPLACEMENT = "\ufffd"  # what stands for bytes that could not be decoded
 MOJIBAKE = "[\u00c2\u00c3\u00e2].?[\u0080-\u00bf\u2010-\u2122]"
+PERCENTAGE = r"^[-+]?[\d.,]*\d\s*%$"
+NUMBER, ZERO = r"^[-+]?[\d.,]*\d$", r"^[-+]?[0.,]+$"
 PATTERN_RATIO = 20  # of the rows with a usual pattern and with an odd one
 MOST_UNUSUAL = 0.1  # of the rows; a column with more has no pattern
 TEXT_WITH_SUFFIX = re.compile(r"(.*\S)[\s,(]+(\S+?)\)?")
@@ -99,6 +102,29 @@ def _find_model(
         ):
             return model
     return None
+
+
+def doubt_percents(columns: Sequence[TextCodes]) -> Iterator[Doubt]:
+    """Doubt numbers with a percent sign where more have none, or without one."""
+    for column in columns:
+        is_percent, is_plain, is_zero = (
+            np.asarray(pc.match_substring_regex(column.texts, pattern))
+            for pattern in (PERCENTAGE, NUMBER, ZERO)
+        )
+        n_read = column.counts[is_percent | is_plain].sum()
+        is_plain &= ~is_zero
+        n_percent = column.counts[is_percent].sum()
+        n_plain = column.counts[is_plain].sum()
+        if min(n_percent, n_plain) == 0 or n_read < LEAST_READ * column.n_present:
+            continue
+        is_rarer, habit = is_plain, f"{n_percent:,} others have a percent sign"
+        if n_percent < n_plain:
+            is_rarer, habit = is_percent, f"{n_plain:,} others have no percent sign"
+        rows = np.flatnonzero(np.isin(column.codes, np.flatnonzero(is_rarer)))
+        for row in rows.tolist():
+            text = column.texts[int(column.codes[row])].as_py()
+            reason = f"{column.name} {text}, but {habit}"
+            yield Doubt(row + 1, column.name, text, reason=reason)
 
 
 def doubt_suffixes(columns: Sequence[TextCodes]) -> Iterator[Doubt]:
