@@ -156,3 +156,15 @@ def test_a_gap_in_a_column_of_one_value_is_not_doubted(rng, gap, word):
     frame = pd.DataFrame({"x": rng.normal(size=200), "y": rng.normal(size=200)})
     frame["tie"] = [word] * 12 + [gap] * 188
     assert "tie" not in set(corrections(frame)["column"])
+
+
+@each_library
+def test_spellings_of_a_unit_are_one_column_in_any_frame(library):
+    sizes = ["12.0 oz", "16.0 oz.", "12.5 ounce", "13.0 oz."] * 15
+    shares = ["0.05", "0.06%", "0.07", "0.04"] * 15
+    frame = LIBRARIES[library](pd.DataFrame({"size": sizes, "share": shares}))
+    warnings = [*map(str, check(frame)["warning"])]
+    assert "'oz.' (30x), 'oz' (15x), 'ounce' (15x)" in warnings[0]
+    assert "a percent sign on 15 of its 60 numbers" in warnings[1]
+    listed = corrections(frame)
+    assert [*map(str, listed["value"])].count("0.06%") == 15

@@ -56,3 +56,12 @@ def test_what_cannot_be_checked_is_said_in_a_sentence(tied_tables, refused, frui
     assert "number 1" in refused(f"{RULES} fruit.csv")
     assert "--exclude" in refused(f"{RULES} fruit.csv --exclude kind")
     assert ".yml" in refused("rules fruit.csv -o rules.txt")
+
+
+def test_a_unit_in_several_spellings_breaks_no_rule_of_its_table(tied_tables, fruit):
+    sizes = ["12.0 oz", "16.0 oz.", "12.5 ounce", "13.0 OZ"]
+    save(fruit.assign(size=(sizes * len(fruit))[: len(fruit)]))
+    [warning] = tied_tables("check rows.csv --json").json["warnings"]
+    assert "'size' has one unit in several spellings: " in warning
+    tied_tables("rules rows.csv -o rules.yml")
+    assert " 0 broken" in tied_tables(f"{RULES} rows.csv").out

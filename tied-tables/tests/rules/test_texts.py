@@ -2,7 +2,12 @@ import pyarrow as pa
 from tests.marks import for_each
 
 from tied_tables.rules.kinds import find_kinds
-from tied_tables.rules.texts import doubt_encoding, doubt_patterns, doubt_suffixes
+from tied_tables.rules.texts import (
+    doubt_encoding,
+    doubt_patterns,
+    doubt_percents,
+    doubt_suffixes,
+)
 
 
 def put(texts, wrong):
@@ -44,6 +49,21 @@ CASES = {
             "first": ["Source Verified", "Verified"] * 20,
             "second": ["", "Verified", "Verified", ""] * 10,
         },
+        [],
+    ),
+    "a percent sign where others have none": (
+        doubt_percents,
+        {"abv": put([f"0.0{number}" for number in range(100)], "0.05%")},
+        [(8, "0.05%", None)],
+    ),
+    "no percent sign where others have one": (
+        doubt_percents,
+        {"share": [*put([f"{number}%" for number in range(100)], "0.05"), "0"]},
+        [(8, "0.05", None)],
+    ),
+    "percent signs everywhere, or among words": (
+        doubt_percents,
+        {"a": [f"{number}%" for number in range(9)], "b": ["5%", "6", "few"] * 3},
         [],
     ),
     "a wrong encoding": (

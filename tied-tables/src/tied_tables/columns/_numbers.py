@@ -1,6 +1,7 @@
 """Decide on columns of numbers, truth values, and dates and times."""
 
 import re
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -129,15 +130,18 @@ def _find_units(column: Column, read: pa.Array, numbers: Array) -> list[Remark]:
     if not isinstance(form, NumberText) or not (form.suffix or form.percents):
         return []
     units = form.extract_units(column.clean(read))
-    counts = count_values(units)
+    counts = Counter(count_values(units))
     counts.pop("", None)
+    ones = count_values(units.filter(pa.array(numbers == 1)))
+    singular = {word: n for word, n in ones.items() if f"{word}s" in counts}
+    counts -= Counter(singular)
     remarks = []
     if len(counts) > 1:
         spellings = sorted(counts, key=counts.__getitem__, reverse=True)
         for spelling in spellings:
             remark = Remark(Topic.unit_spelling, spelling, n=counts[spelling])
             remarks.append(remark)
-    n_percent = counts.get(PERCENT, 0)
+    n_percent = counts[PERCENT]
     is_plain = np.asarray(pc.equal(units, "")) & (numbers != 0)
     n_plain = int(is_plain.sum())
     if n_percent and n_plain:
