@@ -37,10 +37,8 @@ PREFIX = (
     rf"[A-Za-z]{{0,3}}[{CURRENCIES}]|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK"
     r"|DKK|PLN|CZK|HUF|BRL|RUB|TRY|ZAR|KRW|MXN|SGD|HKD|kr|Kr|Fr|Rs)\.?"
 )
-UNIT_START, UNIT_POWER = r"/?[^\d\s.,()+\-'_:/]", "[a-zA-Z]{0,2}[23]"
-UNIT_SUFFIX = rf"{UNIT_START}(?:[^\d,():]{{0,11}}|{UNIT_POWER})"
-UNIT_AND_NAME = rf"{UNIT_START}(?:[^\d,():]{{0,31}}?|{UNIT_POWER})"
-PERCENT = "%"
+UNIT_SUFFIX = r"/?[^\d\s.,()+\-'_:/](?:[^\d,():]{0,11}|[a-zA-Z]{0,2}[23])"
+ANY_SUFFIX, PERCENT = r"[^\d\s.,()+-][^(),:]{0,31}?", "%"
 EXPONENT = r"(?:[eE][-+]?\d+)?"
 MINUS = "\u2212\ufe63\uff0d"  # a minus sign, a small and a wide hyphen
 SPACES = "\u00a0\u2007\u2009\u202f"
@@ -103,7 +101,7 @@ class NumberText(Form, frozen=True, tag="number"):
     @property
     def _pattern(self) -> str:
         prefix = re.escape(self.prefix.strip())
-        unit = UNIT_AND_NAME if self.suffix else PERCENT * self.percents
+        unit = ANY_SUFFIX if self.suffix else PERCENT * self.percents
         group, mark = f"[{GROUPING[self.decimal]}]", f"[{self.decimal}]"
         times = "?" if self.bounds else "{0}"  # that a bound may stand there
         return (
@@ -134,17 +132,12 @@ class NumberText(Form, frozen=True, tag="number"):
         signs = pc.binary_join_element_wise(*marks, "")
         is_negative = pc.match_substring_regex(signs, "[-(]").fill_null(False)
         numbers = np.where(is_negative, -sizes, sizes)
-        return np.where(self._has_unit(parts), numbers, np.nan)
-
-    def _has_unit(self, parts: pa.StructArray) -> Array:
-        """Return where the unit of a number is that of this form, or none."""
         units = pc.struct_field(parts, "unit")
-        spellings = [
-            text
-            for text in units.drop_null().unique().to_pylist()
-            if not (text and self.suffix) or is_spelling(text, self.suffix)
-        ]
-        return np.asarray(pc.is_in(units, pa.array(spellings, pa.string())))
+        different = set(units.unique().to_pylist()) - {None, ""}
+        unit = self.suffix or PERCENT
+        others = [text for text in different if not is_spelling(text, unit)]
+        is_other = pc.is_in(units, pa.array(others, pa.string()))
+        return np.where(is_other, np.nan, numbers)
 
     def extract_units(self, texts: pa.Array) -> pa.Array:
         """Return what stands behind each number as its unit, "" for none."""
@@ -296,14 +289,11 @@ def _find_unit(numbers: list[re.Match[str]], place: str) -> str:
     Its spellings are counted together.
     """
     spellings = Counter(match[place] for match in numbers if match[place])
-    units: Counter[str] = Counter()
-    for spelling, n in spellings.items():
-        units[fold_unit(spelling)] += n
+    units = Counter(map(fold_unit, spellings.elements()))
     unit = max(units, key=units.__getitem__, default="")
-    if units[unit] < RAREST_UNIT * len(numbers):
-        return ""
     alike = [spelling for spelling in spellings if fold_unit(spelling) == unit]
-    return max(alike, key=spellings.__getitem__, default="")
+    frequent = max(alike, key=spellings.__getitem__, default="")
+    return frequent if units[unit] >= RAREST_UNIT * len(numbers) else ""
 
 
 def _decide_decimal(texts: pa.Array) -> str | None:

@@ -135,18 +135,15 @@ def _find_units(column: Column, read: pa.Array, numbers: Array) -> list[Remark]:
     ones = count_values(units.filter(pa.array(numbers == 1)))
     singular = {word: n for word, n in ones.items() if f"{word}s" in counts}
     counts -= Counter(singular)
-    remarks = []
     if len(counts) > 1:
-        spellings = sorted(counts, key=counts.__getitem__, reverse=True)
-        for spelling in spellings:
-            remark = Remark(Topic.unit_spelling, spelling, n=counts[spelling])
-            remarks.append(remark)
+        pairs = counts.most_common()
+        return [Remark(Topic.unit_spelling, word, n=n) for word, n in pairs]
     n_percent = counts[PERCENT]
     is_plain = np.asarray(pc.equal(units, "")) & (numbers != 0)
-    n_plain = int(is_plain.sum())
-    if n_percent and n_plain:
-        remarks.append(Remark(Topic.percent, n=n_percent, total=n_percent + n_plain))
-    return remarks
+    n_total = n_percent + int(is_plain.sum())
+    if 0 < n_percent < n_total:
+        return [Remark(Topic.percent, n=n_percent, total=n_total)]
+    return []
 
 
 def _find_sentinel(kind: Kind, values: pa.Array, numbers: Array) -> Remark | None:

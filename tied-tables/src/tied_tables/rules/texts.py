@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 import numpy as np
 import pyarrow.compute as pc
@@ -14,7 +15,7 @@ from tied_tables.rules.numbers import LEAST_READ
 REPLACEMENT = "\ufffd"  # what stands for bytes that could not be decoded
 MOJIBAKE = "[\u00c2\u00c3\u00e2].?[\u0080-\u00bf\u2010-\u2122]"
 PERCENTAGE = r"^[-+]?[\d.,]*\d\s*%$"
-NUMBER, ZERO = r"^[-+]?[\d.,]*\d$", r"^[-+]?[0.,]+$"
+NUMBER = r"^[-+]?[\d.,]*[1-9][\d.,]*$"  # but 0
 PATTERN_RATIO = 20  # of the rows with a usual pattern and with an odd one
 MOST_UNUSUAL = 0.1  # of the rows; a column with more has no pattern
 TEXT_WITH_SUFFIX = re.compile(r"(.*\S)[\s,(]+(\S+?)\)?")
@@ -107,23 +108,18 @@ def _find_model(
 def doubt_percents(columns: Sequence[TextCodes]) -> Iterator[Doubt]:
     """Doubt numbers with a percent sign where more have none, or without one."""
     for column in columns:
-        is_percent, is_plain, is_zero = (
-            np.asarray(pc.match_substring_regex(column.texts, pattern))
-            for pattern in (PERCENTAGE, NUMBER, ZERO)
-        )
-        n_read = column.counts[is_percent | is_plain].sum()
-        is_plain &= ~is_zero
-        n_percent = column.counts[is_percent].sum()
-        n_plain = column.counts[is_plain].sum()
-        if min(n_percent, n_plain) == 0 or n_read < LEAST_READ * column.n_present:
+        groups = []
+        for pattern in (PERCENTAGE, NUMBER):
+            is_match = pc.match_substring_regex(column.texts, pattern)
+            codes = np.flatnonzero(is_match)
+            groups.append((column.counts[codes].sum(), codes))
+        (n_rarer, rarer), (n_usual, usual) = sorted(groups, key=itemgetter(0))
+        if not n_rarer or n_rarer + n_usual < LEAST_READ * column.n_present:
             continue
-        is_rarer, habit = is_plain, f"{n_percent:,} others have a percent sign"
-        if n_percent < n_plain:
-            is_rarer, habit = is_percent, f"{n_plain:,} others have no percent sign"
-        rows = np.flatnonzero(np.isin(column.codes, np.flatnonzero(is_rarer)))
-        for row in rows.tolist():
+        others = f"{n_usual:,} others such as {column.texts[int(usual[0])]}"
+        for row in np.flatnonzero(np.isin(column.codes, rarer)).tolist():
             text = column.texts[int(column.codes[row])].as_py()
-            reason = f"{column.name} {text}, but {habit}"
+            reason = f"{column.name} {text} is not written like {others}"
             yield Doubt(row + 1, column.name, text, reason=reason)
 
 
