@@ -65,6 +65,11 @@ def test_a_rarity_has_two_significant_digits(one_in, text):
             "owner yes; the other columns make no 41 times as likely",
         ),
         (
+            [Cause("shop", 0.5, "A", "(other)"), Cause("b", 0.5, "9", "2")],
+            "shop A and b 9 seldom go together; the other columns suggest shop another"
+            " value or b 2",
+        ),
+        (
             [Cause("a", 0.5, "1", "9"), Cause("b", 0.5, "9", "2")],
             "a 1 and b 9 seldom go together; the other columns suggest a 9 or b 2",
         ),

@@ -11,9 +11,8 @@ from typing import Any
 import msgspec
 
 from tied_tables._table_errors import TableError
-from tied_tables._text import format_quantity, format_value, list_some, quote
+from tied_tables._text import OTHER, format_quantity, format_value, list_some, quote
 from tied_tables.columns import (
-    OTHER,
     Column,
     Columns,
     Fact,

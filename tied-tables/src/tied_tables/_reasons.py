@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tied_tables._text import format_number, format_value
+from tied_tables._text import OTHER, format_number, format_value
 
 MAIN_SHARE = 0.75  # a column with such a share is the reason alone
 # Two columns contradict each other if the second share is at least so much of the
@@ -27,6 +27,16 @@ class Cause(NamedTuple):
     expected: str | None
     ratio: float = 1.0
 
+    @property
+    def suggestion(self) -> str | None:
+        """What is expected, unless that is any of the rare categories."""
+        return None if self.expected == OTHER else self.expected
+
+    @property
+    def suggested(self) -> str:
+        """What is expected, in a sentence."""
+        return self.suggestion or "another value"
+
 
 def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
     """Tell why a row is odd, by the columns with the largest shares, largest first.
@@ -46,25 +56,26 @@ def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
         )
         return f"{' and '.join(values)} {ending}"
     if first.share >= MAIN_SHARE or not other_causes:
-        suggestion = f"suggest {first.expected}"
+        suggestion = f"suggest {first.suggested}"
         if first.ratio > 1:
             times = format_number(float(f"{first.ratio:.2g}"))
-            suggestion = f"make {first.expected} {times} times as likely"
+            suggestion = f"make {first.suggested} {times} times as likely"
         if is_ordinary:
             suggestion += ", and with that the row would be ordinary"
         return f"{first.column} {first.value}; the other columns {suggestion}"
     second = other_causes[0]
     is_contradiction = second.share >= CONTRADICTION * first.share
     if is_contradiction and first.share + second.share >= MAIN_SHARE:
-        suggested = f"{first.column} {first.expected}"
+        suggested = f"{first.column} {first.suggested}"
         ending = f"; with {suggested} the row would be ordinary" * is_ordinary
         return (
             f"{first.column} {first.value} and {second.column} {second.value} seldom go"
             f" together; the other columns suggest {suggested} or"
-            f" {second.column} {second.expected}{ending}"
+            f" {second.column} {second.suggested}{ending}"
         )
     values = [
-        f"{cause.column} {cause.value} (suggested {cause.expected})" for cause in causes
+        f"{cause.column} {cause.value} (suggested {cause.suggested})"
+        for cause in causes
     ]
     return f"several columns: {', '.join(values)}"
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
+# The name of all categories that were too rare to have a number of their own.
+OTHER = "(other)"
 LONGEST_VALUE = 120  # the most characters of a text; a longer one is cut in its middle
 
 # Up to the last "@" of an address: a key may hold any other character. A number behind

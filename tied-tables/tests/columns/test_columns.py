@@ -15,7 +15,8 @@ from sklearn.preprocessing import OneHotEncoder
 from tests.marks import for_each
 
 from tied_tables import _column_words
-from tied_tables.columns import OTHER, Columns, Doubts, FrameSchema, Role, Topic
+from tied_tables._text import OTHER
+from tied_tables.columns import Columns, Doubts, FrameSchema, Role, Topic
 from tied_tables.estimator import REMEDIES
 from tied_tables.estimator._columns import learn_columns
 from tied_tables.io import TableError, open_table

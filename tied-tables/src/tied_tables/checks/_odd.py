@@ -14,7 +14,7 @@ from tied_tables._reasons import (
     describe_reason,
 )
 from tied_tables._types import Array
-from tied_tables.columns import OTHER, Kind, find_kind, format_cell
+from tied_tables.columns import Kind, find_kind, format_cell
 from tied_tables.model.causes import describe_reasons
 from tied_tables.rows import Batch, BatchTransform, prepend_id
 from tied_tables.rules import Doubt, SatisfiedRelation
@@ -62,7 +62,7 @@ class Oddest:
         reason = self.reasons[place]
         corrected = round_rarity(self.rarities_corrected[place])
         cells = self.rows[cause.column]
-        suggestion = None if cause.expected == OTHER else cause.expected
+        suggestion = cause.suggestion
         if suggestion and find_kind(cells.type) in (Kind.integer, Kind.number):
             suggestion = suggestion.replace(",", "")  # for a file, not for people
         return Doubt(

@@ -10,7 +10,6 @@ except ImportError as error:
     ) from error
 
 from tied_tables.columns._column import (
-    OTHER,
     Column,
     MisfitError,
     drop_marks,
@@ -55,7 +54,6 @@ __all__ = [
     "LONG_NUMERAL",
     "MISSING",
     "NUMERIC_KINDS",
-    "OTHER",
     "ROWS_TO_COUNT",
     "Column",
     "Columns",

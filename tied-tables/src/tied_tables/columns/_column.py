@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from msgspec import structs
 from pyarrow import types
 
-from tied_tables._text import format_value
+from tied_tables._text import OTHER, format_value
 from tied_tables._types import Array
 from tied_tables.columns._arrow import to_floats, to_integers, to_text
 from tied_tables.columns._durations import Durations
@@ -36,8 +36,6 @@ from tied_tables.columns._times import (
 )
 from tied_tables.columns._truth_text import TruthText
 
-# The name of all categories that were too rare to have a number of their own.
-OTHER = "(other)"
 FEWEST_MULTIPLES = 5  # different numbers that tell what all are multiples of
 EARLIEST = -0.25  # that one time of day is before another that it follows, in days
 NO_DECIMALS = r"^\s*([-+]?\d+)\.0+\s*$"  # the text of a whole number as a decimal

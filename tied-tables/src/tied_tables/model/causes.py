@@ -102,7 +102,7 @@ def list_causes(causes: list[list[Cause]], n: int) -> dict[str, Any]:
         place_causes = [row[place] if place < len(row) else None for row in causes]
         names = [cause and cause.column for cause in place_causes]
         shares = [cause.share if cause else 0.0 for cause in place_causes]
-        expected = [cause and cause.expected for cause in place_causes]
+        expected = [cause and cause.suggestion for cause in place_causes]
         number = place + 1
         columns[f"column{number}"] = pa.array(names, pa.string())
         columns[f"share{number}"] = pa.array(shares, pa.float32())
