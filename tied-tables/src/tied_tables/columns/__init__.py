@@ -9,6 +9,7 @@ except ImportError as error:
         name=error.name,
     ) from error
 
+from tied_tables._text import OTHER
 from tied_tables.columns._column import (
     Column,
     MisfitError,
@@ -54,6 +55,7 @@ __all__ = [
     "LONG_NUMERAL",
     "MISSING",
     "NUMERIC_KINDS",
+    "OTHER",
     "ROWS_TO_COUNT",
     "Column",
     "Columns",
