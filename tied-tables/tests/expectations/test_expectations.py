@@ -21,7 +21,7 @@ from tied_tables.expectations import (
 from tied_tables.expectations._expressions import find_false, write_equation
 from tied_tables.io import TableError, open_table
 from tied_tables.rules import Rules
-from tied_tables.rules.relations import OPERATIONS, Relation
+from tied_tables.rules.relations import AFTER_PRODUCT, OPERATIONS, Relation
 
 N = 400
 
@@ -127,6 +127,7 @@ def test_pointblank_finds_the_same_rows(steps):
 
 
 FORMS = {str(place): (place, 2, 1) for place in range(len(OPERATIONS))}
+FORMS |= {f"{place} after a product": (place, 3, 1) for place in AFTER_PRODUCT}
 FORMS |= {"sum": (None, 4, 1), "multiple": (None, 1, -2.5), "equal": (None, 1, 1)}
 
 

@@ -5,7 +5,12 @@ from tied_tables.rules import Rules
 from tied_tables.rules.dependencies import Dependency
 from tied_tables.rules.kinds import find_kinds
 from tied_tables.rules.numbers import Numbers, find_numbers
-from tied_tables.rules.relations import OPERATIONS, Relation, find_relations
+from tied_tables.rules.relations import (
+    AFTER_PRODUCT,
+    OPERATIONS,
+    Relation,
+    find_relations,
+)
 
 from .conftest import write_orders
 
@@ -39,6 +44,73 @@ def test_each_relation_is_found(place):
         computed = relation.compute([values[name] for name in relation.terms])
         gaps = np.abs(computed - values[relation.result])
         assert (gaps > 0.00501).sum() == relation.n_exceptions
+
+
+@pytest.mark.parametrize("place", AFTER_PRODUCT)
+def test_a_product_before_the_operation_is_found_and_solved(place):
+    generator = np.random.default_rng(place)
+    a = np.round(generator.uniform(50, 900, 300), 2)
+    b = generator.integers(1, 40, 300).astype(float)
+    places = 2 if place in (8, 9) else 0
+    c = np.round(generator.uniform(1, 90, 300) / 10**places, places)
+    d = OPERATIONS[place].result(a * b, c)
+    columns = {
+        name: Numbers(name, v, 9) for name, v in zip("abcd", (a, b, c, d), strict=True)
+    }
+    [relation] = find_relations(list(columns.values()))
+    words = OPERATIONS[place].words.format("a x b", "c")
+    assert str(relation) == f"d = {words}: 100 % of 300 rows, 0 exceptions"
+    for name, column in columns.items():
+        np.testing.assert_allclose(relation.solve(name, columns), column.values)
+
+
+@pytest.mark.parametrize(
+    ("share", "formula"),
+    [
+        (0, "net = price x quantity"),
+        (0.01, "net = price x quantity x (1 - discount / 100)"),
+        (0.3, "net = price x quantity x (1 - discount / 100)"),
+    ],
+)
+def test_a_discount_is_in_the_relation_if_any_row_has_one(share, formula):
+    generator = np.random.default_rng(0)
+    price = np.round(generator.uniform(10, 900, 5_000), 2)
+    quantity = generator.integers(2, 20, 5_000).astype(float)
+    discount = generator.choice([5.0, 10, 20], 5_000)
+    discount *= generator.random(5_000) < share
+    net = np.round(price * quantity * (1 - discount / 100), 2)
+    columns = [
+        Numbers("price", price, 2),
+        Numbers("quantity", quantity, 0),
+        Numbers("discount", discount, 0),
+        Numbers("net", net, 2),
+        Numbers("gross", np.round(1.19 * net, 2), 2),
+    ]
+    formulas = [relation.formula for relation in find_relations(columns)]
+    assert formulas == ["gross = 1.19 x net", formula]
+
+
+def test_a_sum_has_no_column_that_is_mostly_0():
+    generator = np.random.default_rng(0)
+    a, b = generator.integers(1, 1_000, (2, 1_000)).astype(float)
+    rare = np.where(np.arange(1_000) < 15, a, 0)
+    columns = {"rare": rare, "a": a, "b": b, "total": a + b}
+    numbers = [Numbers(name, values, 0) for name, values in columns.items()]
+    [relation] = find_relations(numbers)
+    assert relation.formula == "total = a + b"
+    [*others, _] = numbers
+    with_rare = [*others, Numbers("total", a + b + rare, 0)]
+    [relation] = find_relations(with_rare)
+    assert relation.formula == "total = rare + a + b"
+
+
+def test_relations_of_some_terms_of_a_sum_stay():
+    generator = np.random.default_rng(0)
+    a, b = generator.integers(1, 1_000, (2, 300)).astype(float)
+    columns = {"a": a, "b": b, "c": a * b, "total": a + b + a * b}
+    numbers = [Numbers(name, values, 0) for name, values in columns.items()]
+    formulas = [relation.formula for relation in find_relations(numbers)]
+    assert formulas == ["c = a x b", "total = a + b + c"]
 
 
 def test_a_sum_of_many_columns_is_found(to_table):
@@ -92,6 +164,20 @@ def test_the_odd_cell_is_doubted_with_what_was_there(
     assert float(doubt.suggestion) == float(expected)
     assert "total = price x quantity: 99.8 % of 500 rows, 1 exception" in doubt.reason
     assert doubt.reason.endswith(f"; with {column} {doubt.suggestion} it is satisfied")
+
+
+@pytest.mark.parametrize("place", [2, 9])
+def test_a_number_with_the_decimal_mark_elsewhere_is_suggested(place, to_table):
+    """Other numbers are as near to a result that is rounded."""
+    generator = np.random.default_rng(0)
+    price = generator.integers(1_000, 9_000, 300) * 100
+    size = generator.integers(50, 300, 300)
+    columns = {"price": price, "size": size, "each": np.rint(price / size).astype(int)}
+    texts = {name: list(map(str, values)) for name, values in columns.items()}
+    texts["price"][place] = str(price[place] // 10)
+    [doubt] = find_doubts(to_table(texts))
+    assert (doubt.row, doubt.column) == (place + 1, "price")
+    assert doubt.suggestion == str(price[place])
 
 
 @pytest.mark.parametrize("names", ["ab", "ba", "cd", "ef", "gh", "ij", "kl", "mn"])

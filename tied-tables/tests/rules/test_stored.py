@@ -86,6 +86,7 @@ DAMAGES = {  # where in the JSON, and what stands there, or is made of what did
     "another decimal mark": ("numbers 0 decimal", "x"),
     "an operation beyond": ("relations 0 2", 99),
     "a term too many": ("relations 0 1", lambda terms: [*terms, "zip"]),
+    "an operation of one term": ("relations 0 1", shorten),
     "a factor of 0": ("relations 0 3", 0.0),
 }
 

@@ -4,8 +4,8 @@ They are found on a sample of the rows and proved on all. A relation holds in a 
 the result, rounded as its column is, is what stands there.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import permutations
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import combinations, permutations
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -14,13 +14,16 @@ from tied_tables._text import format_exceptions
 from tied_tables._types import Array
 from tied_tables.rules.numbers import Numbers
 
+FIRST_ROWS = 16  # that products of columns are looked at in
 SCREEN_ROWS = 200  # that are looked at first
 RELATION_SAMPLE_ROWS = 2_000
 LEAST_SHARE = 0.97  # of the rows in which a relation holds
 LEAST_SCREEN_SHARE = 0.85  # the same of the few rows that are looked at first
+LEAST_FIRST_SHARE = 0.7  # the same of the first
 LEAST_EQUAL = 0.99  # the same of a multiple of one column
 MOST_CHANCE = 0.3  # of the rows, if the results are in another order
 MIN_RELATION_ROWS = 20  # in which a result differs from its terms
+LEAST_INFORMATIVE = 0.05  # the same as a share
 
 
 class Operation(NamedTuple):
@@ -75,6 +78,8 @@ OPERATIONS = (
     ),
 )
 SYMMETRIC = 2  # of the first operations the terms may change places
+AFTER_PRODUCT = (0, 1, 2, 6, 7, 8, 9)
+"""The operations whose first term may be a product of columns."""
 
 
 SatisfiedRelation: TypeAlias = tuple[frozenset[str], Array]
@@ -87,8 +92,8 @@ class Relation(NamedTuple):
     Attributes:
         result: the name of the column that the others make.
         terms: the names of the others.
-        operation: the place in `OPERATIONS`, for two terms; None for a sum of more or
-            a multiple of one.
+        operation: the place in `OPERATIONS`, for two terms, or for more, of which all
+            but the last are multiplied first; None for a sum or a multiple of one.
         factor: of one term; 1 for more.
         n_rows: the rows that have all of these values.
         n_exceptions: those in which the relation does not hold.
@@ -113,12 +118,18 @@ class Relation(NamedTuple):
             return f"{times}{terms[0]}"
         if self.operation is None:
             return " + ".join(terms)
-        return OPERATIONS[self.operation].words.format(*terms)
+        product = " x ".join(terms[:-1])
+        return OPERATIONS[self.operation].words.format(product, terms[-1])
 
     def __str__(self) -> str:
         """The relation in words."""
         counts = format_exceptions(self.n_rows, self.n_exceptions)
         return f"{self.formula}: {counts}"
+
+    @property
+    def is_product(self) -> bool:
+        """Whether columns are multiplied before the operation."""
+        return self.operation is not None and len(self.terms) > 2
 
     @property
     def names(self) -> frozenset[str]:
@@ -133,7 +144,8 @@ class Relation(NamedTuple):
             if self.operation is None:
                 total: Array = np.sum(values, axis=0)
                 return total
-            return OPERATIONS[self.operation].result(*values)
+            product = np.prod(values[:-1], axis=0)
+            return OPERATIONS[self.operation].result(product, values[-1])
 
     def solve(self, name: str, columns: Mapping[str, Numbers]) -> Array:
         """Return what a column would be for the others to hold, (rows,)."""
@@ -150,9 +162,12 @@ class Relation(NamedTuple):
                     result = result - other
                 return result
             operation = OPERATIONS[self.operation]
-            if place == 0:
-                return operation.first(result, values[1])
-            return operation.second(result, values[0])
+            *factors, last = values
+            if place == len(factors):
+                return operation.second(result, np.prod(factors, axis=0))
+            del factors[place]
+            solved: Array = operation.first(result, last) / np.prod(factors, axis=0)
+            return solved
 
     def check(self, columns: Mapping[str, Numbers]) -> tuple[Array, Array]:
         """Return in which rows the relation holds, and in which it does not."""
@@ -181,14 +196,29 @@ def find_relations(columns: Sequence[Numbers], seed: int = 0) -> list[Relation]:
         if not _prove(candidate, sample_by_name):
             continue
         relation = _prove(candidate, by_name)
-        is_sum = len(candidate.terms) > 2
+        is_sum = len(candidate.terms) > 2 and not candidate.is_product
         terms = () if is_sum else candidate.terms
         names = frozenset((candidate.result, *terms))
         if relation is None:
             continue
         if names not in best or relation.n_exceptions < best[names].n_exceptions:
             best[names] = relation
-    return list(best.values())
+    return [each for each in best.values() if not _has_better(each, best.values())]
+
+
+def _has_better(relation: Relation, others: Iterable[Relation]) -> bool:
+    """Whether a relation has columns too many or too few.
+
+    More columns are needed if there are less than half of the exceptions with them.
+    """
+    for other in others:
+        short, long = sorted((relation, other), key=lambda each: len(each.terms))
+        are_rivals = long.result in short.names < long.names
+        if are_rivals and len(short.terms) > 1:
+            is_long_better = 2 * long.n_exceptions < short.n_exceptions
+            if relation is (short if is_long_better else long):
+                return True
+    return False
 
 
 def _list_candidates(columns: Sequence[Numbers]) -> Iterator[Relation]:
@@ -208,11 +238,41 @@ def _list_candidates(columns: Sequence[Numbers]) -> Iterator[Relation]:
                 result = operation.result(values[i], values[j])
             for c in _match(result, values, tolerances, {i, j}):
                 yield Relation(names[c], (names[i], names[j]), place)
+    for terms, place, c in _list_products(values, tolerances):
+        yield Relation(names[c], tuple(names[term] for term in terms), place)
     for start in range(len(names) - 2):
         for end in range(start + 2, len(names)):
             total = values[start : end + 1].sum(axis=0)
             for c in _match(total, values, tolerances, set(range(start, end + 1))):
                 yield Relation(names[c], tuple(names[start : end + 1]), None)
+
+
+@np.errstate(all="ignore")
+def _list_products(
+    values: Array, tolerances: Array
+) -> list[tuple[tuple[int, int, int], int, int]]:
+    """Return terms, operation and result of what multiplies two columns first.
+
+    A product with a column of its own gives no other.
+    """
+    found = []
+    first_rows, first_tolerances = values[:, :FIRST_ROWS], tolerances[:, :FIRST_ROWS]
+    for i, j in combinations(range(len(values)), 2):
+        product = values[i] * values[j]
+        own = _match(product, values, tolerances, {i, j})
+        for place in AFTER_PRODUCT:
+            apply = OPERATIONS[place].result
+            results = apply(product[:FIRST_ROWS], first_rows)
+            errors = np.abs(results[:, None] - first_rows)
+            n_equal = (errors <= first_tolerances).sum(axis=2)
+            n_known = np.isfinite(errors).sum(axis=2)
+            is_near = (n_equal > 0) & (n_equal >= LEAST_FIRST_SHARE * n_known)
+            for k in np.flatnonzero(is_near.any(axis=1)).tolist():
+                result = apply(product, values[k])
+                for c in _match(result, values, tolerances, {i, j, k}):
+                    if k not in (i, j) and (not own or c in own):
+                        found.append(((i, j, k), place, c))
+    return found
 
 
 def _match(
@@ -261,8 +321,13 @@ def _prove(relation: Relation, columns: Mapping[str, Numbers]) -> Relation | Non
     if len(terms) > 1:
         for term in terms:
             is_informative &= np.abs(computed - term) > result.tolerance
+    if is_informative.sum() < LEAST_INFORMATIVE * is_known.sum():
+        return None
+    if relation.is_product:
+        product = np.prod(terms[:-1], axis=0)
+        is_informative &= np.abs(computed - product) > result.tolerance
     n_informative = int(is_informative.sum())
-    if n_informative < MIN_RELATION_ROWS or n_informative < 0.05 * is_known.sum():
+    if n_informative < MIN_RELATION_ROWS:
         return None
     least = LEAST_EQUAL if len(terms) == 1 else LEAST_SHARE
     if holds[is_informative].sum() < least * n_informative:

@@ -12,6 +12,7 @@ from tied_tables.rules.relations import Relation
 
 NEARBY_WIDTH = 0.05  # of a value, in which others count for how usual it is
 CLEAR_ODDS = 1.0  # by how much the logarithm of a chance must differ
+SHIFTS = np.array([10, 0.1, 100, 0.01, 1000, 0.001])  # of a decimal mark
 
 
 class Repair(NamedTuple):
@@ -63,12 +64,11 @@ def _list_repairs(
     repairs = {}
     for relation in broken:
         for name in (relation.result, *relation.terms):
-            cell = cells[name]
-            solution = relation.solve(name, cells)[0]
-            value = float(np.round(solution, cell.places)) + 0.0
-            changed = {**cells, name: cell._replace(values=np.array([value]))}
-            if not np.isfinite(value) or not _holds(relation, changed):
+            value = _solve(relation, name, cells)
+            if value is None:
                 continue
+            cell = cells[name]
+            changed = _replace(cells, name, value)
             n_changed = sum(_holds(other, changed) for other in relations)
             n_repaired = n_changed - n_satisfied
             if n_repaired <= 0:
@@ -80,6 +80,28 @@ def _list_repairs(
     return sorted(
         repairs.values(), key=lambda repair: (-repair.n_repaired, -repair.odds)
     )
+
+
+def _solve(relation: Relation, name: str, cells: Mapping[str, Numbers]) -> float | None:
+    """Return the value of a cell with which a relation holds, or None.
+
+    That is its value with the decimal mark elsewhere, if one of these is right.
+    """
+    cell = cells[name]
+    solution = relation.solve(name, cells)[0]
+    for value in (*(cell.values[0] * SHIFTS), solution):
+        rounded = float(np.round(value, cell.places)) + 0.0
+        is_new = np.isfinite(rounded) and rounded != cell.values[0]
+        if is_new and _holds(relation, _replace(cells, name, rounded)):
+            return rounded
+    return None
+
+
+def _replace(
+    cells: Mapping[str, Numbers], name: str, value: float
+) -> dict[str, Numbers]:
+    changed = cells[name]._replace(values=np.array([value]))
+    return {**cells, name: changed}
 
 
 def _describe(

@@ -153,7 +153,7 @@ def _load_numbers(stored: StoredNumbers) -> Numbers:
 
 def _require_relation(relation: Relation) -> None:
     n_terms = len(relation.terms)
-    is_operation = relation.operation in range(len(OPERATIONS)) and n_terms == 2
+    is_operation = relation.operation in range(len(OPERATIONS)) and n_terms >= 2
     is_sum = relation.operation is None and n_terms != 2
     is_relation = (is_operation or is_sum) and len(relation.names) == n_terms + 1
     is_relation = is_relation and n_terms > 0 and relation.factor != 0
