@@ -189,6 +189,21 @@ def test_of_cells_that_are_as_unusual_the_result_is_doubted(names, to_table):
     assert doubt.column == rules.relations[0].result
 
 
+def test_a_usual_0_is_not_doubted(to_table):
+    generator = np.random.default_rng(0)
+    price = np.round(generator.uniform(10, 90, 400), 2)
+    quantity = generator.integers(1, 9, 400)
+    discount = generator.choice([0, 0, 5, 10], 400)
+    total = np.round(price * quantity * (1 - discount / 100), 2)
+    columns = write_orders(price, quantity, total)
+    columns["discount"] = list(map(str, discount))
+    row = int(np.argmax((quantity > 2) & (discount == 0)))
+    columns["total"][row] = f"{10 * total[row]:.2f}"
+    [doubt] = find_doubts(to_table(columns))
+    assert (doubt.row, doubt.column) == (row + 1, "total")
+    assert float(doubt.suggestion) == total[row]
+
+
 def test_rows_that_hold_are_never_doubted(orders, to_table):
     assert find_doubts(to_table(orders)) == []
 

@@ -4,7 +4,7 @@ Rules are found by counting the texts of a table as they stand in its file; noth
 trained. Columns of numbers are compared by relations such as `net + vat = gross`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -15,6 +15,7 @@ from tied_tables._types import Array
 from tied_tables.rules._doubt import Doubt
 from tied_tables.rules.agreement import find_minorities
 from tied_tables.rules.contradictions import apply_rules, find_contradictions
+from tied_tables.rules.decimals import doubt_decimals
 from tied_tables.rules.dependencies import (
     Dependency,
     DependencyRule,
@@ -157,6 +158,7 @@ class Rules(NamedTuple):
             *doubt_misspellings(columns),
             *doubt_patterns(columns),
             *doubt_percents(columns),
+            *self._doubt_decimals(columns, numbers),
         ]
         # Those that know what is right come first.
         doubts.sort(key=lambda doubt: doubt.suggestion is None)
@@ -164,6 +166,19 @@ class Rules(NamedTuple):
         for doubt in doubts:
             first.setdefault((doubt.row, doubt.column), doubt)
         return list(first.values())
+
+    def _doubt_decimals(
+        self, columns: Sequence[TextCodes], numbers: Mapping[str, Numbers]
+    ) -> Iterator[Doubt]:
+        """Doubt numbers with a wrong decimal mark, but where a relation holds."""
+        satisfied = self._list_satisfied(numbers)
+        for doubt in doubt_decimals(columns):
+            is_satisfied = (
+                doubt.column in names and holds[doubt.row - 1]
+                for names, holds in satisfied
+            )
+            if not any(is_satisfied):
+                yield doubt
 
     def align(self, columns: Sequence[TextCodes]) -> list[TextCodes]:
         """Return columns with the codes that their texts have in these rules."""
@@ -213,7 +228,11 @@ class Rules(NamedTuple):
 
     def find_satisfied(self, table: pa.Table) -> list[SatisfiedRelation]:
         """Return the columns of each relation, and the rows in which it holds."""
-        numbers = self.read_numbers(find_kinds(table))
+        return self._list_satisfied(self.read_numbers(find_kinds(table)))
+
+    def _list_satisfied(
+        self, numbers: Mapping[str, Numbers]
+    ) -> list[SatisfiedRelation]:
         satisfied = []
         for relation in self.relations:
             if relation.names <= numbers.keys():

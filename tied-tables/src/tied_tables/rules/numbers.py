@@ -18,6 +18,7 @@ MOST_WRITTEN_PLACES = 9
 MOST_TYPICAL = 500  # quantiles of a column
 POINT_THOUSANDS = r"^[-+]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?$"  # with points between
 CURRENCY_AND_UNIT = r"^\s*[$€£]?\s*|[\s%]+$"
+SHIFTS = np.array([10, 0.1, 100, 0.01, 1000, 0.001])  # of a decimal mark
 PLAIN_NUMBER = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
 
 

@@ -14,10 +14,10 @@ from tied_tables._text import format_exceptions
 from tied_tables._types import Array
 from tied_tables.rules.numbers import Numbers
 
-FIRST_ROWS = 16  # that products of columns are looked at in
+FIRST_ROWS = 8  # that products of columns are looked at in
 SCREEN_ROWS = 200  # that are looked at first
 RELATION_SAMPLE_ROWS = 2_000
-LEAST_SHARE = 0.97  # of the rows in which a relation holds
+LEAST_SHARE = 0.95  # of the rows in which a relation holds
 LEAST_SCREEN_SHARE = 0.85  # the same of the few rows that are looked at first
 LEAST_FIRST_SHARE = 0.7  # the same of the first
 LEAST_EQUAL = 0.99  # the same of a multiple of one column
@@ -180,7 +180,7 @@ class Relation(NamedTuple):
 
 
 def find_relations(columns: Sequence[Numbers], seed: int = 0) -> list[Relation]:
-    """Return the relations that hold in at least 97 % of all rows."""
+    """Return the relations that hold in at least 95 % of all rows."""
     if len(columns) < 2:
         return []
     n_rows = len(columns[0].values)
@@ -257,16 +257,17 @@ def _list_products(
     """
     found = []
     first_rows, first_tolerances = values[:, :FIRST_ROWS], tolerances[:, :FIRST_ROWS]
+    expected = np.where(first_rows == 0, np.nan, first_rows)  # 0 is often equal
     for i, j in combinations(range(len(values)), 2):
         product = values[i] * values[j]
         own = _match(product, values, tolerances, {i, j})
         for place in AFTER_PRODUCT:
             apply = OPERATIONS[place].result
             results = apply(product[:FIRST_ROWS], first_rows)
-            errors = np.abs(results[:, None] - first_rows)
+            errors = np.abs(results[:, None] - expected)
             n_equal = (errors <= first_tolerances).sum(axis=2)
-            n_known = np.isfinite(errors).sum(axis=2)
-            is_near = (n_equal > 0) & (n_equal >= LEAST_FIRST_SHARE * n_known)
+            least = LEAST_FIRST_SHARE * np.isfinite(errors).sum(axis=2)
+            is_near = n_equal >= np.maximum(least, FIRST_ROWS / 2)
             for k in np.flatnonzero(is_near.any(axis=1)).tolist():
                 result = apply(product, values[k])
                 for c in _match(result, values, tolerances, {i, j, k}):

@@ -7,12 +7,11 @@ import numpy as np
 
 from tied_tables._types import Array
 from tied_tables.rules._doubt import Doubt
-from tied_tables.rules.numbers import Numbers
+from tied_tables.rules.numbers import SHIFTS, Numbers
 from tied_tables.rules.relations import Relation
 
 NEARBY_WIDTH = 0.05  # of a value, in which others count for how usual it is
 CLEAR_ODDS = 1.0  # by how much the logarithm of a chance must differ
-SHIFTS = np.array([10, 0.1, 100, 0.01, 1000, 0.001])  # of a decimal mark
 
 
 class Repair(NamedTuple):
@@ -140,5 +139,6 @@ def _holds(relation: Relation, cells: Mapping[str, Numbers]) -> bool:
 def _measure_chance(typical: Array, value: float) -> float:
     """Return the logarithm of how many typical values are near to one."""
     width = NEARBY_WIDTH * abs(value)
-    first, last = np.searchsorted(typical, [value - width, value + width])
+    first = np.searchsorted(typical, value - width)
+    last = np.searchsorted(typical, value + width, side="right")
     return float(np.log(last - first + 0.5))
