@@ -308,24 +308,26 @@ def test_corrections_are_the_cells_and_rows_that_were_planted(tied_tables, rng):
     }
     rows = pd.DataFrame(people).astype(object)
     usual = rows.loc[9, "weight"]
-    rows.loc[9, "weight"] = 10 * usual
+    rows.loc[9, "weight"] = usual + 400
     rows.loc[19, "height"] = "tall"
     rows.loc[29, "city"] = "Bergmo"
     rows.loc[39, "person_id"] = 7
+    rows.loc[59, "height"] *= 10
     rows.loc[n] = rows.loc[50]
     save(rows, "people.csv")
     tied_tables("corrections people.csv -o corrections.csv --model people.safetensors")
     found = pd.read_csv("corrections.csv")
-    assert found["row"].tolist()[:5] == [20, 40, 401, 30, 10]
-    assert found["column"].tolist()[:2] == ["height", "person_id"]
-    assert found.loc[3, "suggestion"] == "Bergamo"
-    assert found.loc[4, "column"] == "weight"
-    assert abs(float(found.loc[4, "suggestion"]) - usual) < 10
-    assert found.loc[4, "one_in"] > 300 > 20 > found.loc[4, "one_in_corrected"]
+    assert found["row"].tolist()[:6] == [60, 20, 40, 401, 30, 10]
+    assert found["column"].tolist()[:3] == ["height", "height", "person_id"]
+    assert float(found.loc[0, "suggestion"]) == height[59]
+    assert found.loc[4, "suggestion"] == "Bergamo"
+    assert found.loc[5, "column"] == "weight"
+    assert abs(float(found.loc[5, "suggestion"]) - usual) < 10
+    assert found.loc[5, "one_in"] > 300 > 20 > found.loc[5, "one_in_corrected"]
     assert len(found) < 9
     line = "corrections people.safetensors people.csv --json --id person_id"
     asked = tied_tables(line).json
-    assert asked["corrections"][3]["person_id"] == "29"
+    assert asked["corrections"][4]["person_id"] == "29"
     assert [each["row"] for each in asked["corrections"]] == found["row"].tolist()
     rows.loc[5, "city"] = "Oslo"
     save(rows.head(9), "new.csv")
