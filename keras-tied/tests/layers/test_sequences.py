@@ -222,7 +222,7 @@ def test_every_tie_computes_with_its_own_kernel_after_any_operations(data):
 
 @slow
 @seed(0)
-@settings(max_examples=200, database=None)
+@settings(max_examples=12 * settings().max_examples, database=None)
 @given(data=st.data())
-def test_two_hundred_sequences(data):
+def test_many_sequences(data):
     try_out(data.draw)
