@@ -42,6 +42,7 @@ MEASURES = {
 }
 PICTURE = ["listed", "repaired"]
 BY_GROUP = True
+ISOLATED = True
 N_ORDERS = 2_000
 SHARE = 0.01  # of the cells that are planted
 MOST_ROWS = 1_000

@@ -143,6 +143,13 @@ def test_a_frame_whose_columns_cannot_be_used_is_described(clients):
 
 
 @pytest.mark.parametrize("function", [check, corrections])
+def test_columns_of_one_name_are_named(function):
+    frame = pd.DataFrame(np.eye(30)[:, :3], columns=["size", "town", "size"])
+    with pytest.raises(TableError, match="duplicate column names: 'size'; rename them"):
+        function(frame)
+
+
+@pytest.mark.parametrize("function", [check, corrections])
 @pytest.mark.parametrize("X", [np.zeros((5, 2)), [1.0, 2.0]])
 def test_what_is_no_frame_is_refused(function, X):
     with pytest.raises(TypeError, match="X must be a pandas, Polars or Arrow frame"):

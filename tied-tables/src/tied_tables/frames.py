@@ -1,10 +1,12 @@
 """What `tied-tables check` and `corrections` do, as functions of frames."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from tied_tables._text import quote
 from tied_tables.checks import (
     CORRECTIONS_EFFORT,
     FIELDS,
@@ -45,7 +47,8 @@ def check(X: Any, *, categorical_features: Sequence[str] | None = None) -> Any:
     Raises:
         ImportError: without PyArrow and rapidfuzz.
         TypeError: if `X` is no frame.
-        TableError: if a value of the frame cannot be used, or a name is of no column.
+        TableError: if a value of the frame cannot be used, two columns have one name,
+            or a name is of no column.
 
     Examples:
         >>> import pandas as pd
@@ -107,8 +110,8 @@ def corrections(
     Raises:
         ImportError: without PyArrow and rapidfuzz.
         TypeError: if `X` is no frame.
-        TableError: if a value of the frame cannot be used, or there is no column
-            `same`.
+        TableError: if a value of the frame cannot be used, two columns have one name,
+            or there is no column `same`.
 
     Examples:
         >>> import pandas as pd
@@ -147,7 +150,11 @@ def _read(X: Any) -> Frame:
         raise TypeError(
             f"X must be a pandas, Polars or Arrow frame, not {type(X).__name__}."
         )
-    return Frame.read(X)
+    frame = Frame.read(X)
+    counts = Counter(map(str, frame.names))
+    if twice := [name for name in counts if counts[name] > 1]:
+        raise TableError(f"X has duplicate column names: {quote(twice)}; rename them.")
+    return frame
 
 
 def _fit(X: Any) -> TiedAutoencoder:
