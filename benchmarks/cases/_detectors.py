@@ -31,15 +31,19 @@ def list_detectors(run):
     return systems
 
 
-def score_rows(path, settings, X):
-    """The higher, the odder; of standardised columns."""
+def score_rows(path, settings, X, others=None):
+    """The scores of the rows, or of others; the higher, the odder. Columns are standardised."""
     from sklearn.preprocessing import StandardScaler
 
-    X = StandardScaler().fit_transform(X)
+    scaler = StandardScaler().fit(X)
+    X = scaler.transform(X)
     detector = resolve_name(path)(**settings).fit(X)
-    if hasattr(detector, "decision_scores_"):
+    if others is None and hasattr(detector, "decision_scores_"):
         return detector.decision_scores_
-    return -detector.score_samples(X)
+    scored = X if others is None else scaler.transform(others)
+    if hasattr(detector, "decision_scores_"):
+        return detector.decision_function(scored)
+    return -detector.score_samples(scored)
 
 
 def measure_ranking(is_odd, scores):

@@ -26,14 +26,15 @@ one place further. The *F1* of what is listed counts cells; a gap, and what diff
 or a unit only, is counted neither as right nor as wrong. Of *repairs* the suggestion has to be what
 the clean table has. The *majority* is the most frequent value beside the same value of the column
 that determines a column best. *Far and rare* are numbers 3 interquartile ranges beyond the
-quartiles, and texts that occur once in a column of few. Raha (Mahdavi et al., 2019) is told for 20
-rows which cells are wrong, and Baran (2020) what is right there; both take minutes, and see the
-published tables only.
+quartiles, and texts that occur once in a column of few. For 20 rows,
+Raha (Mahdavi et al., 2019) is given which cells are wrong, and Baran (2020) what is right there;
+both take minutes, and were run on the published tables only, once.
 """
 CHOSEN_ON = """
 The rules were developed with the published tables at hand, so a part of the lead there is that
-choice. Nothing was chosen on R's tables. Orders have the kind of rules and relations that ours
-looks for.
+choice. Nothing was chosen on planted cells; how far a number with a wrong decimal mark has to be
+from the others was chosen by the number of doubts in half of R's tables as they are, some of these
+among them. Orders have the kind of rules and relations that ours looks for.
 """
 MEASURES = {
     "listed": Measure("F1 of cells", "more", 0.01),
