@@ -156,7 +156,7 @@ def are_alike(value, truth):
     value, truth = (" ".join(text.casefold().split()) for text in (value, truth))
     number = pd.Series([value]).str.extract(r"^([-+]?\d*\.?\d+)")[0]
     try:
-        return value == truth or float(number.iat[0]) == float(truth)
+        return value == truth or np.isclose(float(number.iat[0]), float(truth), 1e-9)
     except ValueError:
         return False
 
@@ -171,8 +171,9 @@ def run_ours(task):
         subprocess.run(command, check=True, capture_output=True)
         listed = pd.read_csv(output, dtype=str, keep_default_na=False)
     listed = listed[listed["column"] != ""]
-    cells = zip(listed["row"].astype(int) - 1, listed["column"], strict=True)
-    return dict(zip(cells, listed["suggestion"].replace("", None), strict=True))
+    columns = listed["row"].astype(int) - 1, listed["column"], listed["suggestion"]
+    cells = zip(*columns, strict=True)
+    return {(row, column): suggestion or None for row, column, suggestion in cells}
 
 
 def list_minorities(task):
