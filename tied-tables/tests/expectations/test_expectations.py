@@ -32,16 +32,23 @@ def make_orders():
     zips = generator.integers(0, 20, N)
     net = generator.gamma(3, 20, N).round(2)
     vat = (generator.choice([0.07, 0.19], N) * net).round(2)
+    grade, stars = (
+        generator.choice(["good", "fair", "NA"], N),
+        generator.integers(1, 6, N),
+    )
+    ordered = np.datetime64("2023-01-01") + generator.integers(0, 700, N)
     return pd.DataFrame(
         {
             "order": [f"AB-{1000 + place}" for place in range(N)],
             "zip": [f"0{1000 + 7 * zip}" for zip in zips],
             "town 'é": [f'open ("{zip % 7}"),\nfile (ü)' for zip in zips],
-            "grade": generator.choice(["good", "fair", "NA"], N),
-            "stars": generator.integers(1, 6, N),
+            "grade": grade,
+            "stars": stars,
             "net": net,
             "vat": vat,
             "a x (b)": (net + vat).round(2),
+            "ordered": ordered.astype(str),
+            "shipped (x)": (ordered + generator.integers(0, 20, N)).astype(str),
         }
     )
 
@@ -84,6 +91,7 @@ PLANTED = {
     "a limit": ("net", "1e6", "net is between"),
     "no number": ("net", "much", "net is between"),
     "an equation": ("vat", "0.5", "a x (b) = net + vat"),
+    "an order": ("ordered", "2025-05-05", "ordered <= shipped (x)"),
     "a lookup": ("zip", "01000", "zip determines"),
 }
 

@@ -4,6 +4,7 @@ import functools
 import json
 import operator
 
+import numpy as np
 import pytest
 from tests.marks import for_each
 
@@ -12,11 +13,13 @@ from tied_tables.rules import Rules
 
 @pytest.fixture
 def dirty(places, orders):
+    days = [np.datetime64("2023-01-01") + 7 * place % 365 for place in range(400)]
     places["city"][3] = "Atlantis"
     places["state"][90] = "S9"
     numbers = {name: values[:400] for name, values in orders.items()}
     numbers["total"][9] = "0.07"
-    return places | numbers
+    times = {"ordered": list(map(str, days)), "paid": [str(day + 9) for day in days]}
+    return places | numbers | times
 
 
 def test_rules_that_were_stored_judge_as_before(dirty, to_table):
@@ -87,6 +90,11 @@ DAMAGES = {  # where in the JSON, and what stands there, or is made of what did
     "an operation beyond": ("relations 0 2", 99),
     "a term too many": ("relations 0 1", lambda terms: [*terms, "zip"]),
     "an operation of one term": ("relations 0 1", shorten),
+    "an order of one column": ("orders 0 1", "ordered"),
+    "an order without rows": ("orders 0 2", 0),
+    "more exceptions than rows": ("orders 0 3", 10**6),
+    "an order of no numbers": ("orders 0 4", None),
+    "a form of no dates": ("orders 0 4 0 format", "%j"),
     "a factor of 0": ("relations 0 3", 0.0),
 }
 

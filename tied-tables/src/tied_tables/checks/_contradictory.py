@@ -21,7 +21,7 @@ class ContradictionFinder:
     def __init__(self, rules: Rules | None = None, same: str | None = None) -> None:
         self._same = same
         self._rules = rules
-        self._latest = rules or Rules({}, [], [], {})
+        self._latest = rules or Rules({}, [], [], {}, [])
         self._doubts: list[Doubt] = []
         self._rows: list[pa.RecordBatch] = []
         self._n_before = 0

@@ -48,7 +48,12 @@ from tied_tables.columns._number_text import (
     is_number,
 )
 from tied_tables.columns._remarks import Remark, Role, Topic
-from tied_tables.columns._times import Times, decode_days, list_months
+from tied_tables.columns._times import (
+    Times,
+    decide_times,
+    decode_days,
+    list_months,
+)
 from tied_tables.columns._truth_text import TruthText
 
 __all__ = [
@@ -72,6 +77,7 @@ __all__ = [
     "Times",
     "Topic",
     "TruthText",
+    "decide_times",
     "decode_days",
     "drop_marks",
     "find_decimal",

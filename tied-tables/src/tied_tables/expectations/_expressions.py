@@ -19,6 +19,7 @@ from tied_tables.rules.relations import OPERATIONS, Relation
 LOOKUP = (
     "(pl.col({}).replace_strict({}, {}, default=None) == pl.col({})).fill_null(True)"
 )
+ORDER = "(pl.col({}) <= pl.col({})).fill_null(True)"
 EQUATION = "(({} - {}).abs().fill_nan(None) <= {}).fill_null(True)"
 LITERAL = re.compile(r'["[]|-?[0-9]')  # how one begins
 
@@ -58,6 +59,8 @@ def find_false(rows: pa.RecordBatch, expr: str) -> Array:
     literals = read_literals(expr)
     if len(literals) == 4 and write_literals(LOOKUP, *literals) == expr:
         return _find_mismatches(rows, *literals)
+    if len(literals) == 2 and write_literals(ORDER, *literals) == expr:
+        return _find_disordered(rows, *literals)
     *terms, result = [each for each in literals if isinstance(each, str)]
     *numbers, tolerance = [each for each in literals if isinstance(each, int | float)]
     factor = numbers[0] if numbers else 1.0
@@ -83,6 +86,16 @@ def _find_mismatches(
     expected = known_values.take(pc.index_in(cells, known))
     is_other = pc.not_equal(expected, found)
     return np.asarray(is_other.fill_null(False))
+
+
+def _find_disordered(rows: pa.RecordBatch, lower: str, upper: str) -> Array:
+    """Return in which rows a value is above that of another column."""
+    pair = rows[lower], rows[upper]
+    if pair[0].type == pair[1].type:
+        return np.asarray(pc.greater(*pair).fill_null(False))
+    low, high = map(read_numbers, pair)
+    is_above: Array = low > high
+    return is_above
 
 
 def _find_differences(

@@ -1,7 +1,7 @@
 """Which steps nearly all rows of a table pass."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from string import ascii_lowercase, ascii_uppercase, digits
 from typing import Any
 
@@ -13,6 +13,7 @@ from tied_tables._types import Array
 from tied_tables.columns import NUMERIC_KINDS, Columns, Kind, find_kind
 from tied_tables.expectations._expressions import (
     LOOKUP,
+    ORDER,
     write_equation,
     write_literals,
 )
@@ -77,6 +78,7 @@ def find_steps(
         *_propose_values(values, {column.name for column in columns.used}),
         *_propose_lookups(values, rules),
         *_propose_equations(numeric, rules),
+        *_propose_orders(kinds, rules),
     ]
     steps = []
     for step in proposed:
@@ -196,4 +198,21 @@ def _propose_equations(numeric: Sequence[str], rules: Rules) -> Iterator[Step]:
             rounding = 0.51 * 10.0 ** -rules.numbers[relation.result].places
             expression = write_equation(relation, rounding)
             brief = format_value(relation.formula)
+            yield Step("col_vals_expr", {"expr": expression}, brief)
+
+
+def _propose_orders(kinds: Mapping[str, Kind], rules: Rules) -> Iterator[Step]:
+    """Yield the orders of columns whose values can be compared as they are.
+
+    Texts can where they are dates that begin with the year, written alike.
+    """
+    for order in rules.orders:
+        pair = {kinds.get(order.lower), kinds.get(order.upper)}
+        is_typed = pair <= {*NUMERIC_KINDS} or pair == {Kind.time}
+        if not is_typed and order.times is not None:
+            [first, second] = order.times
+            is_typed = first == second and first.format.startswith("%Y-%m-%d")
+        if is_typed:
+            expression = write_literals(ORDER, order.lower, order.upper)
+            brief = f"{format_value(order.lower)} <= {format_value(order.upper)}"
             yield Step("col_vals_expr", {"expr": expression}, brief)

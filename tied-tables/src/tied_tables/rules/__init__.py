@@ -25,6 +25,7 @@ from tied_tables.rules.dependencies import (
 from tied_tables.rules.gaps import impute_by_rules, solve_gaps
 from tied_tables.rules.kinds import TextCodes, align_codes, find_kinds
 from tied_tables.rules.numbers import Numbers, find_numbers, read_numbers
+from tied_tables.rules.orders import Order, find_order_errors, find_orders, find_times
 from tied_tables.rules.relations import Relation, SatisfiedRelation, find_relations
 from tied_tables.rules.slips import find_relation_errors
 from tied_tables.rules.stored import deserialize, serialize
@@ -39,6 +40,7 @@ from tied_tables.rules.texts import (
 __all__ = [
     "Dependency",
     "Doubt",
+    "Order",
     "Relation",
     "Rules",
     "SatisfiedRelation",
@@ -57,7 +59,9 @@ class Rules(NamedTuple):
             many rows have each, but without the rows.
         rules: the dependencies with their counts, by dependent, the most telling first.
         relations: between numbers.
-        numbers: typical numbers of each column that stands in a relation, by name.
+        numbers: typical numbers of each column that stands in a relation or an order,
+            by name.
+        orders: dates and numbers that are never above others.
 
     Examples:
         >>> import pyarrow as pa
@@ -75,6 +79,7 @@ class Rules(NamedTuple):
     rules: list[DependencyRule]
     relations: list[Relation]
     numbers: dict[str, Numbers]
+    orders: list[Order]
 
     @classmethod
     def find(cls, table: pa.Table) -> Self:
@@ -88,9 +93,13 @@ class Rules(NamedTuple):
         numbers = find_numbers(columns)
         kinds, rules = keep_rules(columns, find_rules(columns))
         relations = find_relations(numbers)
+        read = {column.name for column in numbers}
+        times = find_times([column for column in columns if column.name not in read])
+        orders = find_orders(times, numbers, relations)
         related = {name for relation in relations for name in relation.names}
+        related |= {name for order in orders for name in (order.lower, order.upper)}
         typical = [column.summarize() for column in numbers if column.name in related]
-        return cls.of(kinds, rules, relations, typical)
+        return cls.of(kinds, rules, relations, typical, orders)
 
     @classmethod
     def of(
@@ -99,6 +108,7 @@ class Rules(NamedTuple):
         rules: Sequence[DependencyRule],
         relations: Sequence[Relation],
         numbers: Sequence[Numbers],
+        orders: Sequence[Order],
     ) -> Self:
         """Put rules together."""
         return cls(
@@ -106,12 +116,13 @@ class Rules(NamedTuple):
             list(rules),
             list(relations),
             {column.name: column for column in numbers},
+            list(orders),
         )
 
     def to_json(self) -> bytes:
         """Return the rules as JSON."""
-        kinds, numbers = self.kinds.values(), self.numbers.values()
-        return serialize(list(kinds), self.rules, self.relations, list(numbers))
+        kinds, numbers = list(self.kinds.values()), list(self.numbers.values())
+        return serialize(kinds, self.rules, self.relations, numbers, self.orders)
 
     @classmethod
     def from_json(cls, json: bytes) -> Self:
@@ -123,7 +134,8 @@ class Rules(NamedTuple):
 
     def list_words(self) -> list[str]:
         """Return the rules in words, relations first."""
-        return [*map(str, self.relations), *map(str, self.dependencies)]
+        found = *self.relations, *self.orders, *self.dependencies
+        return list(map(str, found))
 
     @property
     def dependencies(self) -> list[Dependency]:
@@ -150,8 +162,10 @@ class Rules(NamedTuple):
         """
         columns = self.align(find_kinds(table))
         numbers = self.read_numbers(columns)
+        by_name = {column.name: column for column in columns}
         doubts = [
             *find_relation_errors(self.relations, numbers, self.numbers),
+            *find_order_errors(self.orders, by_name, numbers),
             *find_contradictions(columns, self.rules),
             *doubt_encoding(columns),
             *doubt_suffixes(columns),
@@ -217,7 +231,7 @@ class Rules(NamedTuple):
         return found
 
     def read_numbers(self, columns: Sequence[TextCodes]) -> dict[str, Numbers]:
-        """Read the columns that stand in relations, by name; without numbers as NaN."""
+        """Read the columns of relations and orders, by name; without numbers as NaN."""
         found = {}
         for column in columns:
             if known := self.numbers.get(column.name):

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from tied_tables.rules.dependencies import Dependency, DependencyRule, Groups
 from tied_tables.rules.kinds import TextCodes
 from tied_tables.rules.numbers import MOST_WRITTEN_PLACES, Numbers
+from tied_tables.rules.orders import Order
 from tied_tables.rules.relations import OPERATIONS, Relation
 
 Count = Annotated[int, Meta(ge=1, le=2**53)]
@@ -50,6 +51,7 @@ class StoredRules(Struct, forbid_unknown_fields=True):
     rules: list[StoredRule]
     relations: list[Relation]
     numbers: list[StoredNumbers]
+    orders: list[Order]
 
 
 def serialize(
@@ -57,6 +59,7 @@ def serialize(
     rules: Sequence[DependencyRule],
     relations: Sequence[Relation],
     numbers: Sequence[Numbers],
+    orders: Sequence[Order],
 ) -> bytes:
     """Return rules as JSON."""
     stored = StoredRules(
@@ -64,6 +67,7 @@ def serialize(
         [_store_rule(rule) for rule in rules],
         list(relations),
         [_store_numbers(column) for column in numbers],
+        list(orders),
     )
     return msgspec.json.encode(stored)
 
@@ -92,7 +96,9 @@ def _store_rule(rule: DependencyRule) -> StoredRule:
 
 def deserialize(
     json: bytes,
-) -> tuple[list[TextCodes], list[DependencyRule], list[Relation], list[Numbers]]:
+) -> tuple[
+    list[TextCodes], list[DependencyRule], list[Relation], list[Numbers], list[Order]
+]:
     """Return the rules of JSON, maybe untrusted, or raise a `ValueError`."""
     stored = msgspec.json.decode(json, type=StoredRules)
     kinds = [_load_kinds(column) for column in stored.kinds]
@@ -106,7 +112,9 @@ def deserialize(
         _require_relation(relation)
         is_known = relation.names <= number_names
         _require(is_known, f"there are no numbers for {relation.formula!r}")
-    return kinds, rules, stored.relations, numbers
+    for order in stored.orders:
+        _require_order(order, number_names)
+    return kinds, rules, stored.relations, numbers, stored.orders
 
 
 def _load_kinds(stored: StoredKinds) -> TextCodes:
@@ -159,6 +167,13 @@ def _require_relation(relation: Relation) -> None:
     is_relation = is_relation and n_terms > 0 and relation.factor != 0
     is_relation = is_relation and 0 <= relation.n_exceptions <= relation.n_rows > 0
     _require(is_relation, f"the relation of {relation.result!r} is none")
+
+
+def _require_order(order: Order, number_names: set[str]) -> None:
+    pair = {order.lower, order.upper}
+    is_known = order.times is not None or pair <= number_names
+    is_order = len(pair) == 2 and order.n_exceptions <= order.n_rows
+    _require(is_known and is_order, f"the order of {sorted(pair)} is none")
 
 
 def _require(holds: Any, otherwise: str) -> None:
