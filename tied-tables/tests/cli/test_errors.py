@@ -23,7 +23,7 @@ FILES = {
     "rows.csv": TABLE,
     "ragged.csv": TABLE + "1,2\n",
     "words.csv": TABLE + "x1,2,3\n" * 5,
-    "infinite.csv": TABLE + "1,inf,3\n",
+    "infinite.csv": TABLE + "1,inf,3\n" * 5,
     "one.csv": HEAD + "1,2,3\n",
     "few.csv": HEAD + "1,2,3\n2,3,1\n4,1,1\n",
     "kinds.csv": "kind\n" + "pear\nplum\nfig\nlime\n" * 10,
@@ -191,7 +191,7 @@ def test_rows_that_do_not_fit_the_model_are_refused(
     row = fruit.iloc[[0]]
     heavy = [fruit, *30 * [row.assign(weight="heavy")]]
     save(pd.concat(heavy), "heavy.csv")
-    huge = [fruit, row.assign(weight="inf")]
+    huge = [fruit, *30 * [row.assign(weight="inf")]]
     save(pd.concat(huge), "huge.csv")
     line = f"{command} m.safetensors {table} -o {COMMANDS[command]}"
     assert TABLES[table] in refused(line)
@@ -310,9 +310,9 @@ def test_a_bad_row_outside_the_sample_is_found_before_training(
 ):
     monkeypatch.setattr(sample, "MOST_TRAINING_ROWS", 2_000)
     rows = rng.normal(size=(9_000, 4))
-    rows[8_999, 2] = np.inf
+    rows[8_000:, 2] = np.inf
     np.save("rows.npy", rows)
-    assert "row 9000" in refused("fit rows.npy -o new.safetensors --quiet")
+    assert "row 8001" in refused("fit rows.npy -o new.safetensors --quiet")
 
 
 def test_a_misread_value_outside_the_sample_is_told(

@@ -245,7 +245,7 @@ class Column:
     def parse(self, values: pa.Array) -> Array:
         """Return numbers or days, (n,), NaN for what is missing or not of its kind.
 
-        A value that is infinite, or of a type that cannot be of its kind, is a
+        Nor are numbers out of range. A value of a type that cannot be of its kind is a
         `MisfitError`.
         """
         kind = find_kind(values.type)
@@ -267,12 +267,8 @@ class Column:
         dtype = np.float64 if self.double else np.float32
         with np.errstate(over="ignore"):  # which is infinite then
             numbers: Array = parsed.astype(dtype, copy=False)
-        infinite = np.isinf(numbers)
-        if infinite.any():
-            row = int(infinite.argmax())
-            most = "1.8e308" if self.double else "3.4e38"
-            raise MisfitError(row, get_value(values, row), f"a number within ±{most}")
-        return numbers
+        is_infinite = np.isinf(numbers)
+        return np.where(is_infinite, dtype(np.nan), numbers)
 
     def find_misread(self, values: pa.Array, numbers: Array) -> Array:
         """Return the rows of what is no missing value, and was parsed as NaN."""

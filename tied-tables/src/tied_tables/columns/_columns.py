@@ -315,9 +315,8 @@ class Columns:
                 treated as missing.
 
         Raises:
-            TableError: if a column is not there, a value is infinite or of a type that
-                cannot be of its kind, or more than 5 % of the rows up to here are not
-                of their kind.
+            TableError: if a column is not there, a value is of a type that cannot be of
+                its kind, or more than 5 % of the rows up to here are not of their kind.
         """
         self.match(batch.column_names)
         numbers = np.empty((batch.num_rows, len(self.features)), self.dtype)

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from msgspec import Struct
 from pyarrow import types
 
@@ -69,8 +70,24 @@ class Frame:
 
     @cached_property
     def rows(self) -> pa.RecordBatch:
-        """The rows as those of a table: categories are text or whole numbers."""
+        """The rows as those of a table: categories are text or whole numbers.
+
+        As scikit-learn does, it refuses infinite numbers, which are misread in files.
+        """
+        _require_finite(self.batch)
         return simplify_rows(self.batch)
+
+
+def _require_finite(batch: pa.RecordBatch) -> None:
+    for name, values in zip(batch.schema.names, batch.columns, strict=True):
+        if types.is_floating(values.type):
+            is_infinite = np.asarray(pc.is_inf(values).fill_null(False))
+            if is_infinite.any():
+                row = int(is_infinite.argmax())
+                raise TableError(
+                    f"column {name!r} has {values[row].as_py()} in row {row + 1};"
+                    " correct it, or replace it by NaN."
+                )
 
 
 class FrameSchema(Struct, frozen=True, forbid_unknown_fields=True):

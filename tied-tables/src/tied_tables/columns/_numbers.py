@@ -13,7 +13,6 @@ from tied_tables._types import Array
 from tied_tables.columns._arrow import count_values
 from tied_tables.columns._column import (
     Column,
-    MisfitError,
     find_step,
     find_step_of_days,
     format_cell,
@@ -48,11 +47,7 @@ def decide_numbers(
     doubt: Remark | None = None,
 ) -> Fact:
     """Decide on values that a column reads; the doubt is about its form."""
-    try:
-        numbers = replace(column, double=True).parse(values)
-    except MisfitError:
-        # an infinite number, which `Columns.encode` reports with its row
-        return Fact(column.name, column.description, column)
+    numbers = replace(column, double=True).parse(values)
     is_missing = np.isnan(numbers)
     present = numbers[~is_missing]
     column = _learn(column, values, present)

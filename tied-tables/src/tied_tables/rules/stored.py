@@ -44,14 +44,14 @@ class StoredNumbers(Struct, forbid_unknown_fields=True):
     decimal: str
 
 
-class StoredRules(Struct, forbid_unknown_fields=True):
+class StoredRules(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """All rules of a table."""
 
     kinds: list[StoredKinds]
     rules: list[StoredRule]
     relations: list[Relation]
     numbers: list[StoredNumbers]
-    orders: list[Order]
+    orders: list[Order] = []
 
 
 def serialize(
