@@ -89,3 +89,22 @@ def test_a_filled_table_has_no_gap_in_a_column_that_another_determines():
     told = fill(columns, gaps, determined.determined)["town"]
     assert told[7] == town
     assert told[9] is not None
+
+
+def test_a_gap_is_filled_by_the_relation_that_gives_one_value():
+    """Five values of `net` or so have the same `vat`; one has the same `gross`."""
+    rng = np.random.default_rng(0)
+    price = np.round(rng.uniform(1, 90, 600), 2)
+    quantity = rng.integers(1, 30, 600)
+    net = np.round(price * quantity, 2)
+    vat = np.round(0.19 * net, 2)
+    orders = {
+        "vat": vat.tolist(),
+        "net": net.tolist(),
+        "gross": np.round(net + vat, 2).tolist(),
+    }
+    rows = range(0, 600, 20)
+    for row in rows:
+        orders["net"][row] = None
+    told = fill(orders, {"net": list(rows)})["net"]
+    assert [float(told[row]) for row in rows] == [float(net[row]) for row in rows]

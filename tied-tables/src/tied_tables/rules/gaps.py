@@ -22,23 +22,43 @@ def solve_gaps(
 ) -> dict[str, Array]:
     """Return the texts of numbers that relations give, by column; None elsewhere.
 
-    A number counts if the relation holds with it, as its column is rounded.
+    A number counts if the relation holds with it, as its column is rounded. Where
+    relations differ, one with which no other number holds is right: of 19 % of an
+    amount, rounded, five amounts or so may be the origin.
     """
     found: dict[str, Array] = {}
-    for relation in relations:
-        for name in relation.names & gaps.keys():
-            if not relation.names <= numbers.keys():
-                continue
-            column = numbers[name]
-            solution = relation.solve(name, numbers)
-            values = np.round(solution, column.places) + 0.0
-            solved = column._replace(values=values)
-            holds, _ = relation.check({**numbers, name: solved})
-            texts = found.setdefault(name, np.full(len(values), None, object))
-            is_new = holds & gaps[name] & (texts == None)  # noqa: E711
-            for row in np.flatnonzero(is_new).tolist():
-                texts[row] = column.format(values[row])
+    for name, is_gap in gaps.items():
+        solvable = [
+            relation
+            for relation in relations
+            if name in relation.names and relation.names <= numbers.keys()
+        ]
+        if not solvable:
+            continue
+        texts = np.full(len(is_gap), None, object)
+        is_sure = np.zeros(len(is_gap), bool)
+        for relation in solvable:
+            values, holds, is_unique = _solve(relation, name, numbers)
+            is_open = is_gap & ((texts == None) | (is_unique & ~is_sure))  # noqa: E711
+            is_sure |= is_gap & holds & is_unique
+            for row in np.flatnonzero(is_open & holds).tolist():
+                texts[row] = numbers[name].format(values[row])
+        found[name] = texts
     return found
+
+
+def _solve(
+    relation: Relation, name: str, numbers: Mapping[str, Numbers]
+) -> tuple[Array, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return a column's solution, where it holds, and where its neighbours do not."""
+    column = numbers[name]
+    step = 10.0**-column.places
+    solution = np.round(relation.solve(name, numbers), column.places) + 0.0
+    holds, below, above = (
+        relation.check({**numbers, name: column._replace(values=solution + shift)})[0]
+        for shift in (0.0, -step, step)
+    )
+    return solution, holds, ~below & ~above
 
 
 def impute_by_rules(
