@@ -47,6 +47,18 @@ def test_values_that_mean_missing_are_in_no_rule(tied_tables, fruit):
     assert "length is between" in done.words
 
 
+def test_a_text_among_numbers_is_reported_with_what_to_do(tied_tables, fruit):
+    marked = fruit.astype({"length": str})
+    marked.loc[7, "length"] = "n/k"
+    save(marked)
+    done = tied_tables("rules rows.csv -o rules.yml")
+    assert "has no limits and relations of 'length'" in done.err
+    assert "length is between" not in Path("rules.yml").read_text()
+    done = tied_tables("rules rows.csv -o rules.yml --na n/k")
+    assert "no limits" not in done.err
+    assert "length is between" in Path("rules.yml").read_text()
+
+
 def test_what_cannot_be_checked_is_said_in_a_sentence(tied_tables, refused, fruit):
     tied_tables("rules fruit.csv -o rules.yml")
     save(fruit.drop(columns="kind"))

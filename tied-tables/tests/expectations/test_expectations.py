@@ -14,6 +14,7 @@ from tied_tables.columns import Columns
 from tied_tables.expectations import (
     find_steps,
     list_failing,
+    read_kinds,
     read_yaml,
     to_schema,
     to_yaml,
@@ -58,17 +59,23 @@ def save(frame, name="rows.csv"):
     return open_table(name, text=None)
 
 
+def write_rules(name, na=()):
+    """Write the rules of a file, and return them."""
+    source = open_table(name)
+    sample = source.sample(10 * N, seed=0)
+    columns, _ = Columns.survey(sample, na=na)
+    rules = Rules.find(pa.Table.from_batches([sample]))
+    kinds = read_kinds(source, columns, na)
+    found = find_steps(source, sample, kinds, columns, rules, na)
+    Path("rules.yml").write_bytes(to_yaml(found, name, kinds, na))
+    Path("rules.json").write_bytes(to_schema(found))
+    return found
+
+
 @pytest.fixture
 def steps(folder):
     save(make_orders())
-    source = open_table("rows.csv")
-    sample = source.sample(N, seed=0)
-    columns, _ = Columns.survey(sample)
-    rules = Rules.find(pa.Table.from_batches([sample]))
-    found = find_steps(source, sample, columns, rules)
-    Path("rules.yml").write_bytes(to_yaml(found, source))
-    Path("rules.json").write_bytes(to_schema(found))
-    return found
+    return write_rules("rows.csv")
 
 
 def list_broken(steps, source):
@@ -132,6 +139,33 @@ def test_pointblank_finds_the_same_rows(steps):
         is_good = theirs.tbl_checked["pb_is_good_"].fill_null(False).to_numpy()
         failing = (np.flatnonzero(~is_good) + 1).tolist()
         assert list_failing(step, source) == failing, step.brief
+
+
+def test_numbers_beside_a_mark_of_missing_values_have_the_same_rules(steps):
+    pointblank = pytest.importorskip("pointblank")
+    orders = make_orders().astype({"net": str, "vat": str, "stars": str})
+    orders.loc[5, "net"] = orders.loc[7, "vat"] = orders.loc[9, "stars"] = "n/k"
+    save(orders)
+    found = {step.brief for step in write_rules("rows.csv", ["n/k"])}
+    complete = {f"{name} is never missing" for name in ("net", "vat", "stars")}
+    assert found == {step.brief for step in steps} - complete
+    checked = pointblank.yaml_interrogate(Path("rules.yml"))
+    assert checked.all_passed()
+
+
+def test_an_order_of_numbers_is_that_of_numbers_where_they_are_text(folder):
+    generator = np.random.default_rng(0)
+    n = 5 * N
+    low = generator.integers(80, 120, n)
+    high = low + generator.integers(0, 9, n)
+    frame = pd.DataFrame({"low": low.astype(str), "high": high.astype(str)})
+    frame["other"] = generator.normal(size=n).round(3)
+    frame.loc[3, "low"] = frame.loc[4, "high"] = "n/k"
+    frame.loc[8, ["low", "high"]] = "110", "95"
+    source = save(frame)
+    steps = write_rules("rows.csv", ["n/k"])
+    [step] = [step for step in steps if "<=" in step.brief]
+    assert list_failing(step, source, ["n/k"]) == [9]
 
 
 FORMS = {str(place): (place, 2, 1) for place in range(len(OPERATIONS))}

@@ -108,6 +108,20 @@ def test_each_planted_error_is_found_with_what_was_there(places, to_table):
     assert found == {(row, column): clean[column][row] for row, column in planted}
 
 
+@pytest.mark.parametrize("n_wrong", [1, 2])
+def test_errors_of_one_thing_do_not_end_its_rule(n_wrong, places, to_table):
+    counts = Counter(places["zip"])
+    zip = next(zip for zip, n_rows in counts.items() if n_rows == 6)
+    rows = np.flatnonzero(np.array(places["zip"]) == zip)
+    clean = list(places["city"])
+    planted = {int(row): f"{clean[row][:-1]}x{row}" for row in rows[:n_wrong]}
+    for row, value in planted.items():
+        places["city"][row] = value
+    doubts = find_doubts(to_table(places))
+    found = {(doubt.row - 1, doubt.column): doubt.suggestion for doubt in doubts}
+    assert found == {(row, "city"): clean[row] for row in planted}
+
+
 def test_a_table_without_errors_has_no_doubts(places, to_table):
     assert find_doubts(to_table(places)) == []
 

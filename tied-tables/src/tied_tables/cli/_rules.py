@@ -30,8 +30,14 @@ def rules(
     options: TableOptions,
 ) -> None:
     """Write what nearly all rows of a table satisfy, to check others."""
-    from tied_tables.columns import Role
-    from tied_tables.expectations import find_steps, to_schema, to_yaml, write_marks
+    from tied_tables.columns import NUMERIC_KINDS, Kind, Role
+    from tied_tables.expectations import (
+        find_steps,
+        read_kinds,
+        to_schema,
+        to_yaml,
+        write_marks,
+    )
 
     require_output(output, False, data, ENDINGS)
     table = survey(data, options, columns, seed=0)
@@ -39,13 +45,24 @@ def rules(
     names = [fact.name for fact in table.facts if fact.role is not Role.excluded]
     sample = table.sample.select(names)
     with show_stages("counting"):
-        steps = find_steps(table.training, sample, table.columns, table.rules, na)
+        kinds = read_kinds(table.training, table.columns, na)
+        steps = find_steps(
+            table.training, sample, kinds, table.columns, table.rules, na
+        )
     is_schema = output.endswith(".json")
-    written = to_schema(steps) if is_schema else to_yaml(steps, table.source, na)
+    path = table.source.name
+    written = to_schema(steps) if is_schema else to_yaml(steps, path, kinds, na)
     with replace_output(Path(output)) as part:
         part.write_bytes(written)
     text = f"wrote {format_quantity(len(steps), 'rule')} to {output}"
     print_result(False, {"output": output}, text)
+    for column in table.columns.used:
+        if column.kind in NUMERIC_KINDS and kinds[column.name] is Kind.text:
+            remark(
+                f"{output} has no limits and relations of {column.name!r}: not all of"
+                " its values are plain numbers such as 1.5; with --na TEXT, a text"
+                " counts as missing"
+            )
     if not is_schema:
         new = f"new{Path(data).suffix}"
         remark(f"next: {join(['check', new, '--rules', output])}")

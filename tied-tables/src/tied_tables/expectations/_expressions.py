@@ -91,11 +91,12 @@ def _find_mismatches(
 def _find_disordered(rows: pa.RecordBatch, lower: str, upper: str) -> Array:
     """Return in which rows a value is above that of another column."""
     pair = rows[lower], rows[upper]
-    if pair[0].type == pair[1].type:
-        return np.asarray(pc.greater(*pair).fill_null(False))
-    low, high = map(read_numbers, pair)
-    is_above: Array = low > high
-    return is_above
+    if not pa.types.is_temporal(pair[0].type):
+        low, high = map(read_numbers, pair)
+        if np.isfinite(low).any() or np.isfinite(high).any():
+            is_above: Array = low > high
+            return is_above
+    return np.asarray(pc.greater(*pair).fill_null(False))
 
 
 def _find_differences(

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +13,6 @@ from tied_tables._table_errors import TableError
 from tied_tables.columns import MISSING, Kind
 from tied_tables.expectations._expressions import write_literals
 from tied_tables.expectations._steps import Step
-from tied_tables.io import Source
 
 LARGEST_FILE = 2**22  # bytes
 READ_CSV = (
@@ -23,24 +22,29 @@ READ_CSV = (
 SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
 
-def to_yaml(steps: Sequence[Step], source: Source, na: Sequence[str] = ()) -> bytes:
-    """Return steps as YAML that `pointblank.yaml_interrogate` reads.
+def to_yaml(
+    steps: Sequence[Step],
+    path: str,
+    kinds: Mapping[str, Kind],
+    na: Sequence[str] = (),
+) -> bytes:
+    """Return steps about a file as YAML that `pointblank.yaml_interrogate` reads.
 
-    `na` are texts of a missing value, beside those that always are.
+    `kinds` are what `read_kinds` gives, `na` texts of a missing value, beside those
+    that always are.
     """
     entries = [{step.method: step.arguments | {"brief": step.brief}} for step in steps]
-    plan = {"tbl": _describe_table(source, na), "steps": entries}
+    plan = {"tbl": _describe_table(path, kinds, na), "steps": entries}
     return msgspec.yaml.encode(plan)
 
 
-def _describe_table(source: Source, na: Sequence[str]) -> Any:
+def _describe_table(path: str, kinds: Mapping[str, Kind], na: Sequence[str]) -> Any:
     """Return how Pointblank reads a table: CSV with its gaps and texts."""
-    path = source.name
     if not path.endswith((".csv", ".tsv")) or not os.path.isfile(path):
         return path
     with open(path, errors="replace") as file:
         separator = max(",;\t|", key=file.readline().count)
-    texts = [name for name, kind in source.kinds.items() if kind is Kind.text]
+    texts = [name for name, kind in kinds.items() if kind is Kind.text]
     return {"python": write_literals(READ_CSV, path, separator, [*MISSING, *na], texts)}
 
 

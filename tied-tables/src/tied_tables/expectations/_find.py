@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tied_tables._text import format_quantity, format_value, list_some
 from tied_tables._types import Array
@@ -41,6 +42,7 @@ PATTERN = str.maketrans(
 def find_steps(
     source: Source,
     sample: pa.RecordBatch,
+    kinds: Mapping[str, Kind],
     columns: Columns,
     rules: Rules,
     na: Collection[str] = (),
@@ -50,6 +52,7 @@ def find_steps(
     Args:
         source: all rows.
         sample: some of them, from which steps are proposed.
+        kinds: what `read_kinds` gives.
         columns: those that are used.
         rules: what was found among the columns.
         na: texts of a missing value, beside those that always are.
@@ -57,26 +60,28 @@ def find_steps(
     Examples:
         >>> import pyarrow as pa
         >>> from tied_tables.columns import Columns
-        >>> from tied_tables.expectations import find_steps
+        >>> from tied_tables.expectations import find_steps, read_kinds
         >>> from tied_tables.io import hold_rows
         >>> from tied_tables.rules import Rules
         >>> rows = pa.record_batch({"town": [*["Bern", "Rome"] * 50, "Rom"]})
         >>> columns, _ = Columns.survey(rows)
         >>> rules = Rules.find(pa.Table.from_batches([rows]))
-        >>> for step in find_steps(hold_rows(rows), rows, columns, rules):
+        >>> source = hold_rows(rows)
+        >>> kinds = read_kinds(source, columns)
+        >>> for step in find_steps(source, rows, kinds, columns, rules):
         ...     print(step.brief)
         town is never missing
         town is one of Bern, Rome (1 exception when written)
     """
-    sample = drop_marked_cells(sample, na)
-    kinds = {name: source.kinds[name] for name in sample.schema.names}
+    sample = _cast_numbers(drop_marked_cells(sample, na), kinds)
+    kinds = {name: kinds[name] for name in sample.schema.names}
     numeric = [name for name, kind in kinds.items() if kind in NUMERIC_KINDS]
     text = [name for name, kind in kinds.items() if kind is Kind.text]
     values = sample.select(numeric + text)
     proposed = [
         *_propose_complete(sample),
         *_propose_values(values, {column.name for column in columns.used}),
-        *_propose_lookups(values, rules),
+        *_propose_lookups(values, rules, na),
         *_propose_equations(numeric, rules),
         *_propose_orders(kinds, rules),
     ]
@@ -90,6 +95,16 @@ def find_steps(
             step = step._replace(brief=f"{step.brief} ({exceptions} when written)")
         steps.append(step)
     return steps
+
+
+def _cast_numbers(rows: pa.RecordBatch, kinds: Mapping[str, Kind]) -> pa.RecordBatch:
+    """Return rows with the columns of numbers as such, also where they are text."""
+    columns = {}
+    for name, cells in zip(rows.schema.names, rows.columns, strict=True):
+        is_text = find_kind(cells.type) is Kind.text
+        is_number = is_text and kinds[name] is Kind.number
+        columns[name] = cells.cast(pa.float64()) if is_number else cells
+    return pa.record_batch(columns)
 
 
 def _make_step(name: str, method: str, words: str, **arguments: Any) -> Step:
@@ -172,7 +187,9 @@ def _propose_limits(name: str, cells: pa.Array) -> Step | None:
     )
 
 
-def _propose_lookups(sample: pa.RecordBatch, rules: Rules) -> Iterator[Step]:
+def _propose_lookups(
+    sample: pa.RecordBatch, rules: Rules, na: Collection[str]
+) -> Iterator[Step]:
     """Yield the most telling rule for each column."""
     groups_of = {rule.dependency: rule.groups for rule in rules.rules}
     for dependency in rules.dependencies:
@@ -181,7 +198,10 @@ def _propose_lookups(sample: pa.RecordBatch, rules: Rules) -> Iterator[Step]:
         if not is_frequent or not {a, b}.issubset(sample.column_names):
             continue
         groups = groups_of[dependency]
-        codes = np.flatnonzero(2 * groups.tops > groups.sizes)
+        is_certain = 2 * groups.tops > groups.sizes
+        is_certain &= ~_is_mark(rules.kinds[a], na)
+        is_certain &= ~_is_mark(rules.kinds[b], na)[groups.majority]
+        codes = np.flatnonzero(is_certain)
         keys = _list_values(rules.kinds[a], codes, sample[a].type)
         majority = groups.majority[codes]
         values = _list_values(rules.kinds[b], majority, sample[b].type)
@@ -189,6 +209,11 @@ def _propose_lookups(sample: pa.RecordBatch, rules: Rules) -> Iterator[Step]:
         if len(expression) <= LONGEST_EXPRESSION:
             brief = f"{format_value(a)} determines {format_value(b)}"
             yield Step("col_vals_expr", {"expr": expression}, brief)
+
+
+def _is_mark(kinds: TextCodes, na: Collection[str]) -> Array:
+    """Return which texts of a column stand for a missing value, (texts,) bool."""
+    return np.asarray(pc.is_in(kinds.texts, pa.array(na, pa.string())))
 
 
 def _propose_equations(numeric: Sequence[str], rules: Rules) -> Iterator[Step]:

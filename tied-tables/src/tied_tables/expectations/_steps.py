@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tied_tables._types import Array
-from tied_tables.columns import drop_marks
+from tied_tables.columns import NUMERIC_KINDS, Columns, Kind, drop_marks
 from tied_tables.expectations._expressions import find_false, read_literals
 from tied_tables.expectations._values import Value, align, read_numbers
 from tied_tables.io import Source
+from tied_tables.rules.numbers import PLAIN_NUMBER
 
 
 def find_missing(rows: pa.RecordBatch, columns: str) -> Array:
@@ -91,6 +92,35 @@ def drop_marked_cells(rows: pa.RecordBatch, na: Collection[str]) -> pa.RecordBat
     """Return rows with a null for each cell that is a text of a missing value."""
     cells = [drop_marks(values, na) for values in rows.columns]
     return pa.RecordBatch.from_arrays(cells, rows.schema.names)
+
+
+def read_kinds(
+    source: Source, columns: Columns, na: Collection[str] = ()
+) -> dict[str, Kind]:
+    """Return the kind of each column of a file without the marks of missing values.
+
+    A used column of numbers is text in the file where some value is none; it has
+    numbers if that is one of `na`.
+    """
+    kinds = dict(source.kinds)
+    names = [
+        column.name
+        for column in columns.used
+        if column.kind in NUMERIC_KINDS and kinds[column.name] is Kind.text
+    ]
+    if not (names and na):
+        return kinds
+    for batch in source.batches(names=names):
+        rows = drop_marked_cells(batch, na)
+        names = [
+            name for name in names if _are_plain_numbers(rows[name].cast(pa.string()))
+        ]
+    return kinds | dict.fromkeys(names, Kind.number)
+
+
+def _are_plain_numbers(texts: pa.Array) -> bool:
+    is_number = pc.match_substring_regex(texts, PLAIN_NUMBER)
+    return bool(pc.all(is_number, min_count=0).as_py())
 
 
 def list_failing(step: Step, source: Source, na: Collection[str] = ()) -> list[int]:
