@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tied_tables._types import Array
 from tied_tables.rules._doubt import Doubt
-from tied_tables.rules.dependencies import DependencyRule, Groups
+from tied_tables.rules.dependencies import MOST_MIXED, DependencyRule, Groups
 from tied_tables.rules.kinds import MIN_GROUP_ROWS, TextCodes, drop_suspects
 
 MOST_COMMON = 0.001  # of a group, that has the same exception
@@ -69,9 +69,10 @@ class AppliedRule(NamedTuple):
         value_weight = n_value + self.prior * shares[values]
         suggestion_weight = n_suggestion + self.prior * shares[suggestions]
         ratio = np.log(suggestion_weight / value_weight)
+        is_mixed = groups.tops[a] < (1 - MOST_MIXED) * (sizes - 1)
         is_common = n_value > MOST_COMMON * sizes
         at_most_even: Array = np.minimum(ratio, 0)
-        return np.where(groups.is_mixed[a] | is_common, at_most_even, ratio)
+        return np.where(is_mixed | is_common, at_most_even, ratio)
 
 
 class Judgement(NamedTuple):

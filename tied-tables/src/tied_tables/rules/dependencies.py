@@ -28,7 +28,7 @@ SCREEN_PAIRS = 1_000  # of rows, by which rules are chosen first
 LEAST_SCREEN_TAU = 0.7
 MOST_EXCEPTIONS = 0.1  # of the rows in groups
 LEAST_LONELY = 0.7  # of the exceptions of a rule, that are few in their group
-FEWEST_MIXED = 3  # groups, for the exceptions to be more than errors of one thing
+FEWEST_MIXED = 3  # groups; the exceptions in fewer may be errors about one thing
 MOST_MIXED = 0.25  # of the other rows of a group, that are not its majority
 PRIOR_GROUPS = 2  # the prior weighs more where groups are few
 
@@ -76,12 +76,6 @@ class Groups(NamedTuple):
     majority: Array
     tops: Array
     n_b: int
-
-    @property
-    def is_mixed(self) -> NDArray[np.bool_]:
-        """Whether the rows of each a, one left out, have no clear majority."""
-        is_mixed: NDArray[np.bool_] = self.tops < (1 - MOST_MIXED) * (self.sizes - 1)
-        return is_mixed
 
     @classmethod
     def of_pairs(cls, keys: Array, counts: Array, n_a: int, n_b: int) -> Self:
@@ -279,7 +273,7 @@ def prove_rule(a: TextCodes, b: TextCodes, raw: TextCodes) -> DependencyRule | N
     is_repeated = groups.sizes >= MIN_GROUP_ROWS
     sizes = groups.sizes[is_repeated]
     minorities = sizes - groups.tops[is_repeated]
-    is_mixed = (minorities > 1) & groups.is_mixed[is_repeated]
+    is_mixed = minorities > np.maximum(1, MOST_MIXED * (sizes - 1))
     n_lonely = minorities[~is_mixed].sum()
     if is_mixed.sum() >= FEWEST_MIXED and n_lonely < LEAST_LONELY * minorities.sum():
         return None
