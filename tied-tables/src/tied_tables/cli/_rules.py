@@ -60,8 +60,8 @@ def rules(
         if column.kind in NUMERIC_KINDS and kinds[column.name] is Kind.text:
             remark(
                 f"{output} has no limits and relations of {column.name!r}: not all of"
-                " its values are plain numbers such as 1.5; with --na TEXT, a text"
-                " counts as missing"
+                " its values are plain numbers such as 1.5; --na TEXT treats a text"
+                " as missing"
             )
     if not is_schema:
         new = f"new{Path(data).suffix}"
