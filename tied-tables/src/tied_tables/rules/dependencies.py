@@ -27,8 +27,8 @@ MOST_STORED_PAIRS = 2**18  # of texts, that all rules keep
 SCREEN_PAIRS = 1_000  # of rows, by which rules are chosen first
 LEAST_SCREEN_TAU = 0.7
 MOST_EXCEPTIONS = 0.1  # of the rows in groups
-LEAST_LONELY = 0.7  # of the exceptions of a rule, that are few in their group
-FEWEST_MIXED = 3  # groups; the exceptions in fewer may be errors about one thing
+MOST_MIXED_SHARE = 0.3  # of the exceptions of a rule, that are many in their group
+FEWEST_MIXED = 5  # of these; fewer may be errors about one thing
 MOST_MIXED = 0.25  # of the other rows of a group, that are not its majority
 PRIOR_GROUPS = 2  # the prior weighs more where groups are few
 
@@ -274,8 +274,8 @@ def prove_rule(a: TextCodes, b: TextCodes, raw: TextCodes) -> DependencyRule | N
     sizes = groups.sizes[is_repeated]
     minorities = sizes - groups.tops[is_repeated]
     is_mixed = minorities > np.maximum(1, MOST_MIXED * (sizes - 1))
-    n_lonely = minorities[~is_mixed].sum()
-    if is_mixed.sum() >= FEWEST_MIXED and n_lonely < LEAST_LONELY * minorities.sum():
+    n_mixed = minorities[is_mixed].sum()
+    if n_mixed >= FEWEST_MIXED and n_mixed > MOST_MIXED_SHARE * minorities.sum():
         return None
     prior = 1 / tau - 1 + PRIOR_GROUPS / len(sizes)
     dependency = Dependency(a.name, b.name, tau, information, n_rows, n_exceptions)
