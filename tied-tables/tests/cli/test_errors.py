@@ -95,6 +95,14 @@ WRONG = {
     "report fruit.csv a.html": "'fruit.csv' and 'a.html' are given, but a command reads one",
     "encode fruit.csv": "Missing option '--output' / '-o'; example: tied-tables encode",
     "check": "example: tied-tables check rows.csv; see also tied-tables check --help.",
+    "check rows.csv --sheet 2": "--sheet 2 is for .xlsx, .xlsm, .xlsb, .xls, .ods, and"
+    " 'rows.csv' is read as .csv; drop it.",
+    "check two.npy --no-header": "--no-header is for .csv, .tsv",
+    "check rows.csv --array a": "--array a is for .npz",
+    "check rows.csv --dates ymd": "'--dates': 'ymd' is not one of 'auto', 'dmy'",
+    "score rows.csv --top 0": "Invalid value for '--top': it must be at least 1;",
+    "score rows.csv --top x": "Invalid value for '--top': it must be a whole number;",
+    "check rows.csv --rules rows.csv": "'rows.csv' is no file of rules: it has no steps.",
     "check rows.csv few.csv": "give several tables as a pattern in quotes, such as '*.csv'",
     "check fruit.csv --delimter=;": "No such option: --delimter; try tied-tables check"
     " fruit.csv '--delimiter=;'.",

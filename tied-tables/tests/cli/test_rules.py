@@ -24,6 +24,13 @@ def test_a_table_that_breaks_a_rule_is_printed_with_the_row(tied_tables, fruit):
     assert [rule["first"] for rule in results if rule["rows"]] == [[5]]
 
 
+def test_rules_are_printed_where_the_output_is_the_standard_output(tied_tables):
+    tied_tables("rules fruit.csv -o rules.yml")
+    done = tied_tables("rules fruit.csv -o -")
+    assert done.out == Path("rules.yml").read_text()
+    assert not Path("-").exists()
+
+
 def test_a_row_of_totals_is_no_exception_to_a_rule(tied_tables, fruit):
     total = {"name": "Total", "count": fruit["count"].astype(int).sum()}
     save(pd.concat([fruit, pd.DataFrame([total])], ignore_index=True))

@@ -22,6 +22,7 @@ from tied_tables.cli._proposals import (
     describe_files,
     propose_command,
     propose_words,
+    reword,
     write_use,
 )
 
@@ -223,7 +224,7 @@ def run(names: Collection[str]) -> int:
     except _ParserError as error:
         what = propose_words(error, words, _examples.get(first, EXAMPLE))
         message = cast(Any, error).format_message().rstrip(".")
-        print_message(f"{message}; {what}.")
+        print_message(f"{reword(message)}; {what}.")
         return 2
 
 

@@ -14,6 +14,15 @@ from tied_tables._text import hide_secrets
 
 MODEL_ENDINGS = (".safetensors",)
 LEAST_SIMILARITY = 0.8  # how like an option another word is that is proposed
+PLAIN_WORDS = {  # of Pydantic's errors
+    "Value error, ": "",
+    "Input should be a valid integer.*": "it must be a whole number",
+    "Input should be a valid number.*": "it must be a number",
+    "Input should be greater than or equal to": "it must be at least",
+    "Input should be less than or equal to": "it must be at most",
+    "Input should be greater than": "it must be above",
+    "Input should be less than": "it must be below",
+}
 
 
 def propose_command(words: Sequence[str], names: Collection[str]) -> str:
@@ -39,6 +48,13 @@ def propose_words(error: Any, words: Sequence[str], example: str) -> str:
         return describe_files(example)
     command = [word for word in words[:1] if not word.startswith("-")]
     return f"example: {example}; see also {join([*command, '--help'])}"
+
+
+def reword(message: str) -> str:
+    """Return an error of Typer's in words for somebody who does not know Pydantic."""
+    for pattern, words in PLAIN_WORDS.items():
+        message = re.sub(pattern, words, message)
+    return message
 
 
 def describe_files(example: str) -> str:

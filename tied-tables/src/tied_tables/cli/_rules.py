@@ -8,7 +8,7 @@ from tied_tables._text import format_quantity
 from tied_tables.cli._app import command
 from tied_tables.cli._check import survey
 from tied_tables.cli._messages import remark
-from tied_tables.cli._options import Data, output_option
+from tied_tables.cli._options import STANDARD_OUTPUT, Data, output_option
 from tied_tables.cli._output import print_result, replace_output
 from tied_tables.cli._progress import show_stages
 from tied_tables.cli._proposals import join
@@ -22,7 +22,7 @@ def rules(
     data: Data,
     output: str = output_option(
         "The file to write: .yml for Pointblank and check --rules, .json for JSON"
-        " Schema.",
+        " Schema, - for YAML.",
         default="*-rules.yml",
     ),
     *,
@@ -52,8 +52,11 @@ def rules(
     is_schema = output.endswith(".json")
     path = table.source.name
     written = to_schema(steps) if is_schema else to_yaml(steps, path, kinds, na)
-    with replace_output(Path(output)) as part:
-        part.write_bytes(written)
+    if output == STANDARD_OUTPUT:
+        print(written.decode(), end="")
+    else:
+        with replace_output(Path(output)) as part:
+            part.write_bytes(written)
     text = f"wrote {format_quantity(len(steps), 'rule')} to {output}"
     print_result(False, {"output": output}, text)
     for column in table.columns.used:
@@ -63,6 +66,6 @@ def rules(
                 " its values are plain numbers such as 1.5; --na TEXT treats a text"
                 " as missing"
             )
-    if not is_schema:
+    if not is_schema and output != STANDARD_OUTPUT:
         new = f"new{Path(data).suffix}"
         remark(f"next: {join(['check', new, '--rules', output])}")

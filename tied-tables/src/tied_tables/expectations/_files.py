@@ -77,7 +77,10 @@ def read_yaml(path: str) -> list[Step]:
     with open(path, "rb") as file:
         text = file.read(LARGEST_FILE + 1)
     try:
-        steps = _parse(text)["steps"]
+        parsed = _parse(text)
+        if not isinstance(parsed, dict) or "steps" not in parsed:
+            raise ValueError("it has no steps")
+        steps = parsed["steps"]
     except Exception as error:  # whatever a file may hold
         reason = " ".join(str(error).split()).rstrip(".")
         raise TableError(f"{path!r} is no file of rules: {reason}.") from error

@@ -41,6 +41,17 @@ SELF_DESCRIBING = {  # files that need no options
     "orc": _binary.open_orc,
     **dict.fromkeys(_file.ARROWS, _binary.open_arrow),
 }
+SHEETS = (*TEXTS, *_file.WORKBOOKS)
+SUITABLE: Mapping[str, Collection[str]] = {  # formats that an option is for
+    "delimiter": TEXTS,
+    "encoding": TEXTS,
+    "comment": TEXTS,
+    "header": SHEETS,
+    "skip": SHEETS,
+    "sheet": _file.WORKBOOKS,
+    "array": ("npz",),
+    "query": _file.DATABASES,
+}
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -124,6 +135,7 @@ def _open(path: str, options: ReadOptions, copies: Copies) -> TableFile:
             f"{path!r} has no supported extension ({SHOWN_ENDINGS}); set its format"
             " with `format=...`."
         )
+    _require_suitable(path, format, options)
     # A database may change: it is read as it is at one moment.
     may_change = format in _file.DATABASES
     stays = nullcontext() if may_change else forbid_changes(path, find_stamp(path))
@@ -134,6 +146,18 @@ def _open(path: str, options: ReadOptions, copies: Copies) -> TableFile:
     read = partial(_read_and_watch, file, stamp, options)
     patch = file.patch and partial(_patch_and_watch, file.patch, path, stamp)
     return replace(file, read=read, patch=patch)
+
+
+def _require_suitable(path: str, format: str, options: ReadOptions) -> None:
+    """Raise a `TableError` if an option is given that does not apply to a format."""
+    for name, formats in SUITABLE.items():
+        value = getattr(options, name)
+        if value != getattr(AS_DETECTED, name) and format not in formats:
+            listed = ", ".join(f".{each}" for each in formats)
+            raise TableError(
+                f"`{name}={value}` is for {listed}, and {path!r} is read as .{format};"
+                " drop it."
+            )
 
 
 def _trim_names(file: TableFile) -> TableFile:
