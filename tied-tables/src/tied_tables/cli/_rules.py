@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tied_tables._text import format_quantity
 from tied_tables.cli._app import command
@@ -13,6 +15,9 @@ from tied_tables.cli._output import print_result, replace_output
 from tied_tables.cli._progress import show_stages
 from tied_tables.cli._proposals import join
 from tied_tables.cli._table import ColumnOptions, TableOptions, require_output
+
+if TYPE_CHECKING:
+    from tied_tables.columns import Columns, Kind
 
 ENDINGS = ["yml", "yaml", "json"]
 
@@ -30,7 +35,7 @@ def rules(
     options: TableOptions,
 ) -> None:
     """Write what nearly all rows of a table satisfy, to check others."""
-    from tied_tables.columns import NUMERIC_KINDS, Kind, Role
+    from tied_tables.columns import Role
     from tied_tables.expectations import (
         find_steps,
         read_kinds,
@@ -44,28 +49,39 @@ def rules(
     na = write_marks(columns.na or ())
     names = [fact.name for fact in table.facts if fact.role is not Role.excluded]
     sample = table.sample.select(names)
+    rows, used = table.training, table.columns
     with show_stages("counting"):
-        kinds = read_kinds(table.training, table.columns, na)
-        steps = find_steps(
-            table.training, sample, kinds, table.columns, table.rules, na
-        )
-    is_schema = output.endswith(".json")
-    path = table.source.name
-    written = to_schema(steps) if is_schema else to_yaml(steps, path, kinds, na)
+        kinds = read_kinds(rows, used, na)
+        steps = find_steps(rows, sample, kinds, used, table.rules, na)
+    if output.endswith(".json"):
+        _write(output, to_schema(steps), len(steps))
+    else:
+        _write(output, to_yaml(steps, table.source.name, kinds, na), len(steps))
+    _remark_text(output, used, kinds)
+    if not output.endswith(".json") and output != STANDARD_OUTPUT:
+        new = f"new{Path(data).suffix}"
+        remark(f"next: {join(['check', new, '--rules', output])}")
+
+
+def _write(output: str, written: bytes, n_rules: int) -> None:
+    """Write rules to a file, and report how many, or print them."""
     if output == STANDARD_OUTPUT:
         print(written.decode(), end="")
-    else:
-        with replace_output(Path(output)) as part:
-            part.write_bytes(written)
-    text = f"wrote {format_quantity(len(steps), 'rule')} to {output}"
+        return
+    with replace_output(Path(output)) as part:
+        part.write_bytes(written)
+    text = f"wrote {format_quantity(n_rules, 'rule')} to {output}"
     print_result(False, {"output": output}, text)
-    for column in table.columns.used:
+
+
+def _remark_text(output: str, columns: Columns, kinds: Mapping[str, Kind]) -> None:
+    """Report columns of numbers that are text in the file."""
+    from tied_tables.columns import NUMERIC_KINDS, Kind
+
+    for column in columns.used:
         if column.kind in NUMERIC_KINDS and kinds[column.name] is Kind.text:
             remark(
                 f"{output} has no limits and relations of {column.name!r}: not all of"
                 " its values are plain numbers such as 1.5; --na TEXT treats a text"
                 " as missing"
             )
-    if not is_schema and output != STANDARD_OUTPUT:
-        new = f"new{Path(data).suffix}"
-        remark(f"next: {join(['check', new, '--rules', output])}")
