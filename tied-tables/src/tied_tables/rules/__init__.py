@@ -24,7 +24,12 @@ from tied_tables.rules.dependencies import (
 )
 from tied_tables.rules.gaps import impute_by_rules, solve_gaps
 from tied_tables.rules.kinds import TextCodes, align_codes, find_kinds
-from tied_tables.rules.numbers import Numbers, find_numbers, read_numbers
+from tied_tables.rules.numbers import (
+    MOST_NUMBER_COLUMNS,
+    Numbers,
+    find_numbers,
+    read_numbers,
+)
 from tied_tables.rules.orders import Order, find_order_errors, find_orders, find_times
 from tied_tables.rules.relations import Relation, SatisfiedRelation, find_relations
 from tied_tables.rules.slips import find_relation_errors
@@ -92,8 +97,9 @@ class Rules(NamedTuple):
         columns = find_kinds(table)
         numbers = find_numbers(columns)
         kinds, rules = keep_rules(columns, find_rules(columns))
-        relations = find_relations(numbers)
         read = {column.name for column in numbers}
+        numbers = numbers[:MOST_NUMBER_COLUMNS]
+        relations = find_relations(numbers)
         times = find_times([column for column in columns if column.name not in read])
         orders = find_orders(times, numbers, relations)
         related = {name for relation in relations for name in relation.names}

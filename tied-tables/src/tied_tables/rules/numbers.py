@@ -65,7 +65,7 @@ class Numbers(NamedTuple):
 def find_numbers(columns: Sequence[TextCodes]) -> list[Numbers]:
     """Return the columns of which at least 95 % of the texts are numbers."""
     found = map(read_numbers, columns)
-    return [column for column in found if column is not None][:MOST_NUMBER_COLUMNS]
+    return [column for column in found if column is not None]
 
 
 def read_numbers(

@@ -85,9 +85,11 @@ class TimeColumn(NamedTuple):
 
 
 def find_times(columns: Sequence[TextCodes]) -> list[TimeColumn]:
-    """Return the columns of which at least 95 % of the texts are dates."""
+    """Return the columns of enough dates for an order, 95 % of their texts or more."""
     found = []
     for column in columns:
+        if column.n_present < TIME_LIMITS.min_rows:
+            continue
         texts = column.texts.take(pa.array(np.flatnonzero(column.counts)))
         times, _ = decide_times(texts, None) if len(texts) else (None, None)
         if times is None or times.is_clock:  # 23:30 may be before 0:10
