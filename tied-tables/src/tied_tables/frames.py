@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from tied_tables.columns import Columns, Frame, wrap
 from tied_tables.estimator import REMEDIES, TiedAutoencoder
 from tied_tables.io import TableError, hold_rows
 from tied_tables.rows import BatchTransform, Scan
+from tied_tables.rules import Rules
 
 RESULT_TYPES = {
     "row": pa.int64(),
@@ -130,7 +132,11 @@ def corrections(
         model = _fit(X)
     fitted = model._model
     columns = fitted.columns or Columns.of_numbers(frame.rows.schema.names)
-    rows = Scan(hold_rows(columns.read_frame(frame)), columns, reads="all")
+    batch = columns.read_frame(frame)
+    if fitted.rules is None:
+        rules = Rules.find(pa.Table.from_batches([batch]))
+        fitted = replace(fitted, rules=rules)
+    rows = Scan(hold_rows(batch), columns, reads="all")
     transform = BatchTransform(fitted, columns, "scores")
     doubts = find_corrections(rows, transform, same)
     lists = list(zip(*doubts, strict=True)) or [()] * len(FIELDS)

@@ -27,14 +27,16 @@ def find_far_values(
             pass  # up to the row of the table
         raise
     fences = fit_fences(numbers, fit_absurd_limits(numbers))
-    is_beyond = fences.find(numbers).any(axis=0)
+    is_own = columns.influences.sum(axis=0) == 1  # not the days since another date
+    is_beyond = fences.find(numbers).any(axis=0) & is_own
     places = np.unique(columns.layout.columns[is_beyond])
     used = [columns.used[place] for place in places]
     far_columns = replace(columns, used=tuple(used))
-    far_fences = fences.select(np.isin(columns.layout.columns, places))
+    is_used = np.isin(columns.layout.columns, places)
+    far_fences = fences.select(is_used)
     batches = Scan(source, far_columns).read(Doubts())
     for rows, numbers in batches if used else ():
-        beyond = far_fences.find(numbers)  # (n, features)
+        beyond = far_fences.find(numbers) & is_own[is_used]  # (n, features)
         for column, part in far_columns.parts:
             odd = np.flatnonzero(beyond[:, part].any(axis=1))
             far.add(column.name, rows[column.name], odd, first_row)

@@ -30,7 +30,7 @@ def find_corrections(
     others, and ids and rows that do; then rows whose cells are displaced; then
     misspellings; then the first reason of each row that stands out, or is rare and
     would be ordinary without it, the oddest first; numbers of which a relation holds in
-    the row are no reason. A cell is listed once.
+    the row are no reason. A cell is listed once, with the first suggestion.
     """
     problems = Doubts()
     contradictions = ContradictionFinder(transform.fitted.rules, same)
@@ -48,7 +48,7 @@ def find_corrections(
     moved = {doubt.row for doubt in displaced}
     doubts += repeats.find() + displaced
     doubts += [doubt for doubt in odd if doubt.row not in moved]
-    doubts = _keep_first(doubts)
+    doubts = _merge(doubts)
     if total := find_total(rows.source):
         reason = f"a total: it {total.reason}; remove it from the table"
         remaining = [doubt for doubt in doubts if doubt.row != total.row]
@@ -56,13 +56,20 @@ def find_corrections(
     return doubts
 
 
-def _keep_first(doubts: Iterable[Doubt]) -> list[Doubt]:
-    """Keep the first doubt of each cell, and all that are of no cell."""
-    cells: set[tuple[int, str | None]] = set()
-    kept = []
+def _merge(doubts: Iterable[Doubt]) -> list[Doubt]:
+    """Keep the first doubt of each cell, with the first suggestion for it.
+
+    All that are of no cell are kept.
+    """
+    places: dict[tuple[int, str | None], int] = {}
+    merged: list[Doubt] = []
     for doubt in doubts:
         cell = (doubt.row, doubt.column)
-        if doubt.value is None or cell not in cells:
-            kept.append(doubt)
-            cells.add(cell)
-    return kept
+        place = places.setdefault(cell, len(merged))
+        if doubt.value is None or place == len(merged):
+            merged.append(doubt)
+        elif merged[place].suggestion is None and doubt.suggestion is not None:
+            first = merged[place]
+            reason = f"{first.reason}; the other columns suggest {doubt.suggestion}"
+            merged[place] = first._replace(suggestion=doubt.suggestion, reason=reason)
+    return merged

@@ -222,6 +222,19 @@ class Columns:
         return Layout(numbers, np.repeat(column_kinds, sizes))
 
     @property
+    def influences(self) -> Array:
+        """Which of the numbers change with which column, `(columns, features)` bool.
+
+        They are its own, and the days from its times to those of others.
+        """
+        layout = self.layout
+        influences = np.arange(len(self.used))[:, None] == layout.columns
+        for column, part in self.parts:
+            if column.since:
+                influences[self.names.index(column.since), part.stop - 1] = True
+        return influences
+
+    @property
     def dtype(self) -> type[np.floating[Any]]:
         """That of the numbers: single precision, unless a column needs double."""
         needs_double = any(column.double for column in self.used)

@@ -139,6 +139,6 @@ def describe_rows(
         rows = columns.read_frame(given)
     else:
         rows = columns.decode(numbers)
-    causes = find_causes(columns, rows, numbers, found)
+    causes = find_causes(columns, rows, numbers, found, model.orders)
     sentences, _ = describe_reasons(model, names, causes, found)
     return causes, sentences

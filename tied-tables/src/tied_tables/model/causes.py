@@ -1,7 +1,9 @@
 """The columns that make rows odd, and why, in words."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,11 +21,18 @@ from tied_tables.columns import Column, Columns, NumberText, get_value
 from tied_tables.model.explanation import Attribution
 from tied_tables.model.value import TableModel
 
+if TYPE_CHECKING:
+    from tied_tables.rules import Order
+
 MOST_CAUSES = 3  # that are named for each row that is explained
 
 
 def find_causes(
-    columns: Columns, rows: pa.RecordBatch, numbers: Array, attribution: Attribution
+    columns: Columns,
+    rows: pa.RecordBatch,
+    numbers: Array,
+    attribution: Attribution,
+    orders: Sequence[Order] = (),
 ) -> list[list[Cause]]:
     """Return the columns that make each row odd, the oddest first.
 
@@ -32,9 +41,11 @@ def find_causes(
         rows: n rows as they stand in the table.
         numbers: those that stand for the rows, `(n, d)`.
         attribution: of these numbers.
+        orders: that what is expected in the oddest column of a row keeps.
     """
     order = np.argsort(-attribution.shares, axis=1, kind="stable")
     likely_numbers = columns.snap(attribution.expected)
+    _keep_orders(columns, orders, order[:, 0], numbers, likely_numbers)
     expected = columns.decode(likely_numbers)
     used, layout = columns.used, columns.layout
     causes = []
@@ -66,6 +77,33 @@ def find_causes(
         suggested = [cause for cause in row_causes if cause.expected is not None]
         causes.append((suggested or row_causes)[:MOST_CAUSES])
     return causes
+
+
+def _keep_orders(
+    columns: Columns,
+    orders: Sequence[Order],
+    firsts: Array,
+    numbers: Array,
+    expected: Array,
+) -> None:
+    """Move what is expected in some column of each row, `(n,)`, to where orders hold.
+
+    That is never past the value of the other column of an order. `expected` is changed
+    in place, `(n, d)`.
+    """
+    places = {name: place for place, name in enumerate(columns.names)}
+    for order in orders:
+        if not places.keys() >= {order.lower, order.upper}:
+            continue
+        lower, upper = places[order.lower], places[order.upper]
+        low, high = columns.layout.starts[[lower, upper]]
+        # The numbers of dates are days since the first of their column.
+        shift = columns.used[upper].origin - columns.used[lower].origin
+        moves = (lower, low, high, shift, np.fmin), (upper, high, low, -shift, np.fmax)
+        for column, changed, other, distance, choose in moves:
+            is_first = firsts == column
+            bound = numbers[is_first, other] + distance
+            expected[is_first, changed] = choose(expected[is_first, changed], bound)
 
 
 def describe_reasons(

@@ -51,18 +51,20 @@ def explain_rows(fitted: TableModel, X: Any) -> Attribution:
     preprocessing = fitted.imputer
     starts = score.layout.starts
     k = len(starts)
-    owners = np.arange(k)[:, None] == score.layout.columns  # (k, d)
+    influences = np.arange(k)[:, None] == score.layout.columns  # (k, d)
+    if fitted.columns is not None:
+        influences = fitted.columns.influences
     shift, scale = preprocessing.scaling
     smallest = (fitted.smallest - shift) / scale
     largest = (fitted.largest - shift) / scale
 
     def explain_part(part: slice) -> Attribution:
         scaled, complete = preprocessing.forward(X, part)
-        expected, ratios = _predict(score, scaled, complete)
+        expected, ratios = _predict(score, influences, scaled, complete)
         expected = np.clip(expected, smallest, largest).astype(np.float32)
         # The rows as they are, and with what is expected in each column: (n, k + 1, d).
         rows = complete[:, None]
-        corrected = np.where(owners, expected[:, None], rows)
+        corrected = np.where(influences, expected[:, None], rows)
         rows = np.hstack([rows, corrected])
         missing = np.isnan(scaled)
         rows = np.where(missing[:, None], np.float32(np.nan), rows).reshape(-1, d)
@@ -98,20 +100,23 @@ def _find_shares(score_drops: Array) -> Array:
 
 def _predict(
     score: OutlierScore,
+    influences: Array,
     scaled: Array,
     complete: Array,
 ) -> tuple[Array, Array]:
     """What the other columns suggest, `(n, d)`, and `Attribution.ratios`.
 
-    It is the conditional mean in a normal distribution, of which columns with a value
-    beyond a fence are not a part. In a column of classes it is the likeliest one; the
-    class of the row stays if another is less than `CLEARLY` times as likely.
+    It is the conditional mean in a normal distribution, of which values beyond a fence
+    are not a part, nor what changes with the columns that they alone belong to. In a
+    column of classes it is the likeliest one; the class of the row stays if another is
+    less than `CLEARLY` times as likely.
     """
     layout = score.layout
     shift, scale = score.scaling
     beyond = score.fences.find(scaled)
-    columns_beyond = np.logical_or.reduceat(beyond, layout.starts, axis=1)
-    is_likely = columns_beyond[:, layout.columns] | np.isnan(scaled)
+    is_shared = influences.sum(axis=0) > 1  # by two columns, either of which is wrong
+    columns_beyond = np.logical_or.reduceat(beyond & ~is_shared, layout.starts, axis=1)
+    is_likely = columns_beyond @ influences | beyond | np.isnan(scaled)
     nan = np.float32(np.nan)
     ordinary = np.where(is_likely, nan, complete)
     ordinary = score.gaussian.impute(ordinary)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,7 +24,7 @@ from tied_tables.model.training import Training
 
 if TYPE_CHECKING:
     from tied_tables.columns import Columns
-    from tied_tables.rules import Rules
+    from tied_tables.rules import Order, Rules
 
 EXPECTED_OUTSTANDING = 0.05  # the expected number of rows below which one stands out
 
@@ -86,6 +86,11 @@ class TableModel:
     def n_components(self) -> int:
         """The columns of a code, k."""
         return self.network.layer_sizes[-1]
+
+    @property
+    def orders(self) -> Sequence[Order]:
+        """The columns that are never above others, as far as somebody has looked."""
+        return self.rules.orders if self.rules is not None else ()
 
     def select(self, features: Array) -> TableModel:
         """The model of rows with all features in another order, at places."""

@@ -121,7 +121,8 @@ class BatchTransform:
     ) -> list[list[Cause]]:
         """Return the columns that make each row odd, the oddest first."""
         attribution = attribution or self.fitted.explain(batch.numbers)
-        return find_causes(self.columns, batch.rows, batch.numbers, attribution)
+        orders = self.fitted.orders
+        return find_causes(self.columns, batch.rows, batch.numbers, attribution, orders)
 
 
 def load_transform(
