@@ -38,11 +38,13 @@ class Cause(NamedTuple):
         return self.suggestion or "another value"
 
 
-def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
+def describe_reason(
+    causes: Sequence[Cause], is_ordinary: bool, is_alone: bool = False
+) -> str:
     """Tell why a row is odd, by the columns with the largest shares, largest first.
 
     `is_ordinary` is whether the row would be ordinary with what is expected in the
-    first column.
+    first column, `is_alone` whether the table has no other one.
     """
     if not causes:
         return "no single column explains the score"
@@ -62,7 +64,8 @@ def describe_reason(causes: Sequence[Cause], is_ordinary: bool) -> str:
             suggestion = f"make {first.suggested} {times} times as likely"
         if is_ordinary:
             suggestion += ", and with that the row would be ordinary"
-        return f"{first.column} {first.value}; the other columns {suggestion}"
+        source = "its other values" if is_alone else "the other columns"
+        return f"{first.column} {first.value}; {source} {suggestion}"
     second = other_causes[0]
     is_contradiction = second.share >= CONTRADICTION * first.share
     if is_contradiction and first.share + second.share >= MAIN_SHARE:

@@ -48,4 +48,6 @@ def test_ordinary_numbers_of_a_table_of_one_column_are_not_doubted(rng, n_rows):
     frame = pd.DataFrame({"a": rng.normal(size=n_rows)})
     assert corrections(frame).empty
     frame.loc[5, "a"] = 1e6
-    assert corrections(frame)["row"].tolist() == [6]
+    found = corrections(frame)
+    assert found["row"].tolist() == [6]
+    assert "; its other values suggest" in found["why"].iloc[0]

@@ -69,6 +69,15 @@ def test_a_reconstruction_has_the_columns_of_the_model_and_is_what_codes_decode_
     pd.testing.assert_frame_equal(decoded[whole], restored[whole], rtol=1e-4)
 
 
+def test_numbers_that_are_not_called_codes_are_decoded_with_a_warning(tied_tables):
+    save(pd.DataFrame({"width": [0.5, 1.0], "height": [0.1, 0.2]}))
+    done = tied_tables(f"decode {MODEL} rows.csv -o decoded.csv")
+    expected = (
+        "'rows.csv' has no columns code0, code1; its columns width, height are read"
+    )
+    assert expected in done.err.replace("\n", " ")
+
+
 def test_codes_are_decoded_to_large_numbers(tied_tables):
     save(pd.DataFrame({"stamp": 1_700_000_000_000 + 77 * np.arange(99)}))
     tied_tables("fit rows.csv -o m2.safetensors --components 1 -q")
@@ -290,8 +299,9 @@ def test_misspellings_and_times_in_the_wrong_order_are_named(tied_tables, rng):
     done = tied_tables("score orders.safetensors orders.csv --json")
     oddest = done.json["oddest"][0]
     assert oddest["row"] == 8
-    assert oddest["why"].startswith(f"shipped {shipped[7]}; the other columns suggest")
+    assert oddest["why"].startswith(f"shipped {shipped[7]} and ordered {ordered[7]} se")
     assert oddest["expected1"] > str(ordered[7])
+    assert oddest["expected2"] <= str(shipped[7])
     assert "'Loyn' in row 12, 'Kielo' in row 13" in done.err
 
 

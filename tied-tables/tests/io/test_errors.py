@@ -270,7 +270,7 @@ def test_an_array_that_is_no_table_of_numbers_is_one_sentence(
         ("none/rows.csv", ["No such file"]),
         ("rows.txt", ["no supported extension", ".csv"]),
         ("empty", ["has no file with", ".parquet"]),
-        ("*.tsv", ["has no file with"]),
+        ("*.tsv", ["no table matches '*.tsv'"]),
         ("rows.txt/rows.csv", ["Not a directory"]),
         (f"{'a' * 300}.csv", ["File name too long"]),
         ("several", ["a.csv", "b.jsonl", "several formats"]),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tied_tables._text import format_quantity, hide_secrets, list_some
@@ -96,7 +97,8 @@ def fill(
     from tied_tables.rows import BatchTransform
 
     data, output = inputs.data, task.output
-    require_output(output, task.json, data, ENDINGS)
+    is_same_format = Path(output).suffix == Path(data).suffix
+    require_output(output, task.json, data, ENDINGS if is_same_format else ())
     if cells is not None:
         _require_cells(cells, task, data)
     has_types = output.endswith(TYPED)
@@ -258,14 +260,21 @@ def _open_codes(
     source = options.open(data, [id_column] if id_column else [])
     n_components = model.fitted_value.n_components
     names = codes = code_names(n_components)
-    if not set(names) <= set(source.schema.names):
+    has_names = set(names) <= set(source.schema.names)
+    if not has_names:
         names = [name for name, kind in source.kinds.items() if kind in NUMERIC_KINDS]
         names = [name for name in names if name != id_column]
     if len(names) != n_components:
         raise UsageError(
-            f"{data!r} has {len(names)} numeric columns, but codes of"
-            f" {str(model.path)!r} have {format_quantity(n_components, 'component')};"
-            f" name the code columns {list_some(codes, 3)}."
+            f"{data!r} has {format_quantity(len(names), 'numeric column')}, but"
+            f" codes of {str(model.path)!r} have"
+            f" {format_quantity(n_components, 'component')}; name the code columns"
+            f" {list_some(codes, 3)}."
+        )
+    if not (has_names or data.endswith((".npy", ".npz"))):  # which have no names
+        remark(
+            f"{data!r} has no columns {list_some(codes, 3)}; its columns"
+            f" {list_some(names, 3)} are read as the codes."
         )
     id = choose_id(source, id, id_column, output)
     return Scan(source, Columns.of_numbers(names), id)

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from tied_tables.model.file.contents import Contents
     from tied_tables.model.value import TableModel
 
+MOST_EPOCHS = 1_000_000
 SAMPLE_EFFORT = 4  # the factor of the steps on a sample, as reading all rows is slow
 VALIDATION_SHARE = 0.1  # of a sample that errors are measured on
 MOST_OPTIMISM = 3.0  # an error of held-out rows that is more times larger is warned of
@@ -91,6 +92,7 @@ class TrainingOptions:
         "Epochs of Nadam or iterations of L-BFGS (default: by the size of the table).",
         metavar="N",
         min=1,
+        max=MOST_EPOCHS,
     )
     validation: float = option(
         "Share of rows to hold out; 0 for none.",

@@ -228,6 +228,11 @@ class _CsvFile:
                 if not rows:
                     self._skip = reader.line_num
         if not rows:
+            if skip := self.options.skip:
+                raise TableError(
+                    f"{self.name!r} has no row after {skip:,} lines, which"
+                    f" `skip={skip}` skips; skip fewer."
+                )
             raise TableError(
                 f"{self.name!r} is empty; give a file with names and rows."
             )

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from errno import errorcode
 
 from tied_tables._table_errors import TableError
 from tied_tables._text import format_value, hide_secrets
@@ -27,8 +28,11 @@ def report_read_errors(
             better = explain(name, error)
         if better is not error:
             raise better from error
-        if isinstance(error, OSError) and isinstance(error.errno, int):
-            reason = os.strerror(error.errno)
+        reason = getattr(error, "reason", None)  # of an address
+        system = reason if isinstance(reason, OSError) else error
+        if isinstance(system, OSError) and isinstance(system.errno, int):
+            is_known = system.errno in errorcode  # not that of a name without address
+            reason = os.strerror(system.errno) if is_known else system.strerror
             raise TableError(
                 f"cannot read {name!r}: {reason}; choose another file."
             ) from error

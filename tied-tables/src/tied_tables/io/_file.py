@@ -271,6 +271,8 @@ def choose_files(path: str, files: Iterable[str], format: str | None) -> list[st
     for file in sorted(files):
         if not Path(file).name.startswith((".", "_")) and find_format(file, format):
             chosen[file] = find_format(file, format)
+    if not chosen and "*" in path:
+        raise TableError(f"no table matches {path!r}; correct the path.")
     if not chosen:
         raise TableError(
             f"{path!r} has no file with a supported extension ({SHOWN_ENDINGS}); choose"

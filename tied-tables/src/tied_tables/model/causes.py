@@ -41,11 +41,11 @@ def find_causes(
         rows: n rows as they stand in the table.
         numbers: those that stand for the rows, `(n, d)`.
         attribution: of these numbers.
-        orders: that what is expected in the oddest column of a row keeps.
+        orders: that what is expected in a column keeps, beside the row's own values.
     """
     order = np.argsort(-attribution.shares, axis=1, kind="stable")
     likely_numbers = columns.snap(attribution.expected)
-    _keep_orders(columns, orders, order[:, 0], numbers, likely_numbers)
+    _keep_orders(columns, orders, numbers, likely_numbers)
     expected = columns.decode(likely_numbers)
     used, layout = columns.used, columns.layout
     causes = []
@@ -80,15 +80,11 @@ def find_causes(
 
 
 def _keep_orders(
-    columns: Columns,
-    orders: Sequence[Order],
-    firsts: Array,
-    numbers: Array,
-    expected: Array,
+    columns: Columns, orders: Sequence[Order], numbers: Array, expected: Array
 ) -> None:
-    """Move what is expected in some column of each row, `(n,)`, to where orders hold.
+    """Move what is expected in the columns of orders to where these hold.
 
-    That is never past the value of the other column of an order. `expected` is changed
+    That is never past the row's own value in the other column. `expected` is changed
     in place, `(n, d)`.
     """
     places = {name: place for place, name in enumerate(columns.names)}
@@ -99,11 +95,8 @@ def _keep_orders(
         low, high = columns.layout.starts[[lower, upper]]
         # The numbers of dates are days since the first of their column.
         shift = columns.used[upper].origin - columns.used[lower].origin
-        moves = (lower, low, high, shift, np.fmin), (upper, high, low, -shift, np.fmax)
-        for column, changed, other, distance, choose in moves:
-            is_first = firsts == column
-            bound = numbers[is_first, other] + distance
-            expected[is_first, changed] = choose(expected[is_first, changed], bound)
+        expected[:, low] = np.fmin(expected[:, low], numbers[:, high] + shift)
+        expected[:, high] = np.fmax(expected[:, high], numbers[:, low] - shift)
 
 
 def describe_reasons(
@@ -129,8 +122,13 @@ def describe_reasons(
     ]
     every_row = np.arange(len(causes))
     corrected = fitted.find_rarity(attribution.scores[every_row, firsts])
-    is_ordinary = corrected < ORDINARY
-    return list(map(describe_reason, causes, is_ordinary.tolist())), corrected
+    is_ordinary = (corrected < ORDINARY).tolist()
+    is_alone = len(names) == 1
+    reasons = [
+        describe_reason(row_causes, is_cured, is_alone)
+        for row_causes, is_cured in zip(causes, is_ordinary, strict=True)
+    ]
+    return reasons, corrected
 
 
 def list_causes(causes: list[list[Cause]], n: int) -> dict[str, Any]:

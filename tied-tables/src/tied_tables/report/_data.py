@@ -119,7 +119,8 @@ def _describe_reasons(
                 causes.append(
                     Cause(field["name"], share, texts[value], texts[expected])
                 )
-        reasons.append(describe_reason(causes, bool(is_ordinary[row, places[0]])))
+        is_cured = bool(is_ordinary[row, places[0]])
+        reasons.append(describe_reason(causes, is_cured, len(columns) == 1))
     return reasons
 
 
