@@ -240,9 +240,34 @@ def test_numbers_with_either_decimal_mark_are_compared(mark, thousands, to_table
     [relation] = Rules.find(table).relations
     assert relation.formula == "total = price x quantity"
     [doubt] = find_doubts(table)
-    right = f"{price[7] * units[7]:.2f}".rstrip("0").rstrip(".")
     assert (doubt.row, doubt.column) == (8, "total")
-    assert doubt.suggestion == right.replace(".", mark)
+    assert doubt.suggestion == write(price[7] * units[7]).rstrip("0").rstrip(mark)
+
+
+@pytest.mark.parametrize("form", ["{} €", "{} kg", "EUR {}", "CHF {}", "({})", "{} %"])
+def test_numbers_of_one_unit_are_compared_and_written_with_it(form, to_table):
+    generator = np.random.default_rng(0)
+    price = generator.integers(5_001, 90_009, 300) / 100
+    units = generator.integers(2, 20, 300)
+    total = np.round(price * units, 2)
+    dearest = price.argmax()
+    total[dearest] = np.round(10 * total[dearest], 2)
+    write = "{:.2f}".format
+    columns = write_orders(price, units, total, lambda value: form.format(write(value)))
+    [doubt] = find_doubts(to_table(columns))
+    assert (doubt.row, doubt.column) == (dearest + 1, "total")
+    right = write(price[dearest] * units[dearest]).rstrip("0").rstrip(".")
+    assert doubt.suggestion == form.format(right)
+
+
+def test_numbers_of_several_units_are_not_compared(to_table):
+    generator = np.random.default_rng(0)
+    price = generator.integers(5_001, 90_009, 300) / 100
+    units = generator.integers(2, 20, 300)
+    columns = write_orders(price, units, np.round(price * units, 2), "{:.2f}".format)
+    columns["total"][::2] = [f"{text} kg" for text in columns["total"][::2]]
+    columns["total"][1::2] = [f"{text} g" for text in columns["total"][1::2]]
+    assert not Rules.find(to_table(columns)).relations
 
 
 def write_german(value):
@@ -253,7 +278,7 @@ GERMAN = {  # numbers that others write with three decimals: what is doubted, an
     ("1.234,50", "2", "2.469,00"): None,
     ("1.234,5", "2", "2.469"): None,
     ("1.234", "2", "2.468"): None,
-    ("1.234", "2", "24.680"): "2468",
+    ("1.234", "2", "24.680"): "2.468",
     ("0.125", "2", "0.25"): None,
 }
 

@@ -44,6 +44,7 @@ from tied_tables.columns._noted import Doubts, NotedValues
 from tied_tables.columns._number_text import (
     LONG_NUMERAL,
     NumberText,
+    decide_number_text,
     find_decimal,
     is_number,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "Times",
     "Topic",
     "TruthText",
+    "decide_number_text",
     "decide_times",
     "decode_days",
     "drop_marks",

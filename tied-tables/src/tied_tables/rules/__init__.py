@@ -241,7 +241,7 @@ class Rules(NamedTuple):
         found = {}
         for column in columns:
             if known := self.numbers.get(column.name):
-                numbers = read_numbers(column, 1, known.decimal)
+                numbers = read_numbers(column, 1, known.form.decimal)
                 missing = np.full(len(column.codes), np.nan)
                 found[column.name] = numbers or known._replace(values=missing)
         return found

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from msgspec import Meta, Struct
 
+from tied_tables.columns import NumberText
 from tied_tables.rules.dependencies import Dependency, DependencyRule, Groups
 from tied_tables.rules.kinds import TextCodes
 from tied_tables.rules.numbers import MOST_WRITTEN_PLACES, Numbers
@@ -41,7 +42,7 @@ class StoredNumbers(Struct, forbid_unknown_fields=True):
     name: str
     values: Annotated[list[float], Meta(min_length=1)]
     places: Annotated[int, Meta(ge=0, le=MOST_WRITTEN_PLACES)]
-    decimal: str
+    form: NumberText
 
 
 class StoredRules(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -79,7 +80,7 @@ def _store_kinds(column: TextCodes) -> StoredKinds:
 
 def _store_numbers(column: Numbers) -> StoredNumbers:
     values = column.values.tolist()
-    return StoredNumbers(column.name, values, column.places, column.decimal)
+    return StoredNumbers(column.name, values, column.places, column.form)
 
 
 def _store_rule(rule: DependencyRule) -> StoredRule:
@@ -155,8 +156,7 @@ def _load_numbers(stored: StoredNumbers) -> Numbers:
     values = np.array(stored.values, np.float64)
     is_ascending = np.all(np.isfinite(values)) and np.all(np.diff(values) >= 0)
     _require(is_ascending, f"the numbers of {stored.name!r} are not in order")
-    _require(stored.decimal in (".", ","), "a decimal mark is neither point nor comma")
-    return Numbers(stored.name, values, stored.places, stored.decimal)
+    return Numbers(stored.name, values, stored.places, stored.form)
 
 
 def _require_relation(relation: Relation) -> None:
