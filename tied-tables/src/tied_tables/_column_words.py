@@ -71,6 +71,10 @@ WARNINGS = {
         "has {text}, far outside its other values (median {value}); correct it if it is"
         " wrong, or {mark_missing}"
     ),
+    Topic.formats: (
+        "has dates in several formats: {share:.0%} such as {value!r}, most such as"
+        " {text!r}"
+    ),
     Topic.irregular: (
         "has text such as {value!r}, not in one number or date format; use one format,"
         " or {as_names} if these are categories"

@@ -372,3 +372,46 @@ def test_the_order_of_day_and_month_is_what_is_said(choice, numbers):
     texts = ["01/02/2024", "03/02/2024"]
     _, found, again = read(texts, **choice)
     assert (found.tolist(), again) == (numbers, texts)
+
+
+DATE_FORMATS = ("%d.%m.%Y", "%Y-%m-%d", "%d.%m.%y", "%b %d, %Y", "%d/%m/%Y", "%Y/%m/%d")
+
+
+@given(
+    st.permutations(DATE_FORMATS),
+    st.sets(st.dates(datetime.date(1999, 1, 1), LAST.date()), min_size=60, max_size=90),
+)
+def test_dates_of_several_formats_are_read_each(formats, drawn):
+    main, *others = formats[:3]
+    dates, texts = [LAST.date()], [LAST.strftime(main)]
+    for row, date in enumerate([*drawn, LAST.date(), LAST.date()][::-1]):
+        form = others[row % 10] if row % 10 < len(others) else main
+        dates.append(date)
+        texts.append(date.strftime(form))
+    batch = pa.record_batch({"x": texts})
+    columns, [fact] = survey(batch)
+    assert fact.reads_as.startswith("dates")
+    numbers = columns.encode(batch)[:, 0]
+    days = [(date - dates[0]).days for date in dates]
+    assert_array_equal(numbers - numbers[0], days)
+    [warning] = fact.warnings
+    assert "dates in several formats" in warning
+
+
+def test_days_and_months_in_both_orders_are_no_dates():
+    dates = [datetime.date(2024, 1, 1) + datetime.timedelta(3 * i) for i in range(100)]
+    texts = [
+        date.strftime("%d/%m/%Y" if row % 10 < 2 else "%m/%d/%Y")
+        for row, date in enumerate(dates)
+    ]
+    columns, [fact] = survey({"x": texts})
+    assert not columns.used
+    assert fact.refused
+
+
+def test_one_date_in_another_format_is_no_format():
+    dates = [datetime.date(2024, 1, 1) + datetime.timedelta(3 * i) for i in range(100)]
+    texts = [f"{date}" for date in dates]
+    texts[7] = "13.1.2024"
+    _, [fact] = survey({"x": texts})
+    assert fact.misread == 1

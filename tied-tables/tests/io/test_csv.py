@@ -25,6 +25,9 @@ WINDOWS = "it is not UTF-8 text, and is read as cp1252"
 TITLE = "Report of 2026\n"
 COMMENTS = '# made by hand, "with" care; it\'s\n#\n' + TEXT.replace("\n", '\n#"\n')
 
+MIXED = "Käse für Åse, Großmütter, Gäste\n".encode("cp1252") + TEXT.encode("cp1252")
+MIXED = "Büro, ".encode() + MIXED
+
 # The same table: its bytes, or its text in UTF-8; options; what is said.
 WAYS = {
     "commas": (TEXT, {}, []),
@@ -36,6 +39,7 @@ WAYS = {
     "empty lines": ("\n\n" + TEXT.replace("\n", "\r\n\r\n"), {}, []),
     "quotes": (TEXT.replace("ä", '"ä"'), {}, []),
     "Windows": (TEXT.encode("cp1252"), {}, [WINDOWS]),
+    "Windows, with a cell in UTF-8": (MIXED, {"skip": 1}, [WINDOWS]),
     "UTF-16": (SEMICOLONS.encode("utf-16"), {}, [SEMICOLON]),
     "UTF-16 without a mark": (SEMICOLONS.encode("utf-16-le"), {}, [SEMICOLON]),
     "the other one": (SEMICOLONS.encode("utf-16-be"), {}, [SEMICOLON]),
@@ -331,3 +335,11 @@ def test_most_names_may_be_numbers_in_order_alone(open_text, names, are_row):
         with refused("begins with a line of numbers", "`header=False`"):
             open_text(text)
     assert read(open_text(text, header=not are_row))
+
+
+def test_utf8_with_a_damaged_cell_is_no_other_encoding(folder):
+    text = TEXT.encode() + "3,Käse\n".encode() + "4,ö\n".encode("cp1252") + b"5,z\n"
+    (folder / "rows.csv").write_bytes(text)
+    expected = r"not utf-8 text in line 5 \(byte \d+\); save it .* such as cp1252\."
+    with pytest.raises(TableError, match=expected):
+        open_table("rows.csv")

@@ -47,6 +47,7 @@ class Topic(StrEnum):
     # What else to look at.
     bounds = "bounds"  # a {share} such as {value}, read as {text}
     day_or_month = "day or month"  # either may come first in {value}
+    formats = "formats"  # {value} in a {share} of the values, {text} in most
     far = "far"  # {text}, while the median is {value}
     irregular = "irregular"  # such as {value}: neither numbers nor times of one form
     marks = "marks"  # {texts} beside {text}, a {share} of the values

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import msgspec
@@ -36,8 +37,11 @@ CLOCK_DAYS = (
 )  # the first and the last day of times of day
 TEXTS_TO_TRY, FEW_TEXTS = 200, 20
 
+FORMAT_PATTERN = r"^(?:%[YmdybBHMSIpGVEaA]|[-/.:, 'TQWde]){0,32}\Z"
+
 # How months are named: in another language than English, or by their quarter.
 Months: TypeAlias = Literal["", "de", "es", "fr", "it", "quarter"]
+Format: TypeAlias = Annotated[str, msgspec.Meta(pattern=FORMAT_PATTERN)]
 Cycle: TypeAlias = Literal["hour", "weekday", "month"]  # a part that comes again
 
 DAY_FIRST = "%d/%m/%Y,%d-%m-%Y,%d.%m.%Y,%d/%m/%y,%d-%m-%y,%d.%m.%y".split(",")
@@ -84,13 +88,15 @@ MONTHS = (
     "%GW%V",
 )
 CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
+PARTS = (*CLOCKS, *MONTHS)  # of a date and time
 DIGIT_CLOCK = "%H%M"
 TIMES_OF_DAY = (*CLOCKS, DIGIT_CLOCK)
 JOINED = [between + clock for between in ("T", " ", ", ") for clock in CLOCKS]
 SERIAL = "%E"  # the days of a spreadsheet
 FIRST_SERIAL = 25_569  # that of 1970
 SERIAL_PLACES = 5  # about a second
-FORMAT_PATTERN = r"^(?:%[YmdybBHMSIpGVEaA]|[-/.:, 'TQWde]){0,32}\Z"
+MOST_FORMATS = 3
+RARE = 0.01  # share of texts in another format than most, below which they are none
 MONTH_NAMES: dict[Months, str] = {
     "": (
         "January February March April May June July August September October November"
@@ -133,7 +139,7 @@ class Times(Form, frozen=True, tag="times"):
 
     kind: ClassVar[Kind] = Kind.time
     # how the text is written, as for `strftime`; empty if they are not text
-    format: Annotated[str, msgspec.Meta(pattern=FORMAT_PATTERN)] = ""
+    format: Format = ""
     # what they are otherwise: `"date"`, `"timestamp"` or `"time"`
     dtype: Literal["", "date", "timestamp", "time"] = ""
     # the zone that is written after the text, or that of the timestamps
@@ -145,6 +151,10 @@ class Times(Form, frozen=True, tag="times"):
     months: Months = ""  # the language of their names, "quarter" for Q1; else English
     # how the half of the day before noon is written, if not AM
     am: Annotated[str, msgspec.Meta(pattern=r"^(?:[aA]\.?[mM]\.?)?\Z")] = ""
+    # how some of the text is written instead
+    other_formats: Annotated[
+        tuple[Format, ...], msgspec.Meta(max_length=MOST_FORMATS - 1)
+    ] = ()
 
     def __post_init__(self) -> None:
         self.write(np.zeros(1))  # raises for a zone that is none
@@ -189,8 +199,16 @@ class Times(Form, frozen=True, tag="times"):
         if "%p" in self.format:
             values = _drop_points(values)
         values = _translate(values, self.months)
-        days = _parse_text(values, self.format) + extra
-        return np.where(days >= self.latest, days - CENTURY, days)
+        days = self._parse_format(values, self.format)
+        for format in self.other_formats:
+            days = np.where(np.isnan(days), self._parse_format(values, format), days)
+        return days + extra
+
+    def _parse_format(self, texts: pa.Array, format: str) -> Array:
+        """Return the days of texts in one format."""
+        days = _parse_text(texts, format)
+        is_past = (days >= self.latest) & ("%y" in format)
+        return np.where(is_past, days - CENTURY, days)
 
     def write(self, days: Array) -> pa.Array:
         """Return days since 1970, (n,) with NaN for a missing one, as in the table."""
@@ -316,24 +334,11 @@ def decide_times(
     months = _find_months(first_texts)
     plain = _drop_tail(_translate(_drop_points(texts), months))
     has_clock = measure_matches(plain, ":") > 0
-    first = day_first
-    if first is None:
-        first = measure_matches(plain, "/") == 0
-    orders = (DAY_FIRST, MONTH_FIRST) if first else (MONTH_FIRST, DAY_FIRST)
-    formats = [*OTHER_DATES, *orders[0], *orders[1]]
-    if has_clock:
-        formats = [date + clock for date in formats for clock in JOINED]
-    best, share = _find_format([*formats, *CLOCKS, *MONTHS], plain)
-    if not best:
+    formats = _find_formats(plain, has_clock, day_first)
+    if not formats:
         return None, None
-    example = texts[0].as_py()
-    doubt = None
-    if day_first is None and re.match("%[dm].%[dm]", best):
-        swapped = _parse_text(plain, best.translate(OTHER_ORDER))
-        if measure_present(swapped) == share:
-            doubt = Remark(Topic.day_or_month, example)
-    if best == "%m/%y":
-        doubt = Remark(Topic.month_or_fraction, example)
+    doubt = _find_doubt(texts, plain, formats, day_first)
+    best, *others = formats
     plain = plain.filter(~np.isnan(_parse_text(plain, best)))
     if measure_matches(plain, r"\b[A-Za-z]{4}"):
         best = best.replace("%b", "%B")
@@ -347,6 +352,7 @@ def decide_times(
         is_padded,
         months=months,
         am=_find_am(texts) if "%p" in best else "",
+        other_formats=tuple(others),
     )
     return limit_century(times), doubt
 
@@ -415,6 +421,59 @@ def _find_format(formats: Sequence[str], texts: pa.Array) -> tuple[str, float]:
     return best, most
 
 
+def _find_formats(
+    texts: pa.Array, has_clock: bool, day_first: bool | None
+) -> list[str]:
+    """Return the formats of texts, that of the most first; all in one order of days.
+
+    `day_first` is the order where they do not tell.
+    """
+    if day_first is None:
+        day_first = measure_matches(texts, "/") == 0
+    orders = [DAY_FIRST, MONTH_FIRST] if day_first else [MONTH_FIRST, DAY_FIRST]
+    found: list[str] = []
+    rest = texts
+    while len(rest) and len(found) < MOST_FORMATS:
+        dates = [*OTHER_DATES, *chain(*orders)]
+        if has_clock:
+            clocks = [date + clock for date in dates for clock in JOINED]
+            dates = clocks + dates * bool(found)
+        parts = [] if found else PARTS
+        best, share = _find_format([*dates, *parts], rest)
+        if not best or (found and share * len(rest) < max(2, RARE * len(texts))):
+            break
+        found.append(best)
+        if best in PARTS:
+            break
+        rest = rest.filter(np.isnan(_parse_text(rest, best)))
+        orders = [order for order in orders if best.startswith(tuple(order))] or orders
+    return found
+
+
+def _find_doubt(
+    texts: pa.Array, plain: pa.Array, formats: Sequence[str], day_first: bool | None
+) -> Remark | None:
+    """Return what is doubtful about the formats of texts.
+
+    `plain` are the same without what no format has.
+    """
+    are_read = [~np.isnan(_parse_text(plain, form)) for form in formats]
+    examples = [texts.filter(is_read)[0].as_py() for is_read in are_read]
+    swaps = {}
+    for form, is_read, example in zip(formats, are_read, examples, strict=True):
+        if re.match("%[dm].%[dm]", form):
+            swapped = _parse_text(plain.filter(is_read), form.translate(OTHER_ORDER))
+            swaps[example] = measure_present(swapped)
+    if day_first is None and swaps and min(swaps.values()) == 1:
+        return Remark(Topic.day_or_month, next(iter(swaps)))
+    if formats[0] == "%m/%y":
+        return Remark(Topic.month_or_fraction, examples[0])
+    if len(formats) == 1:
+        return None
+    share = float(np.mean(np.any(are_read[1:], axis=0)))
+    return Remark(Topic.formats, examples[1], examples[0], share=share)
+
+
 def _decide_tail(texts: pa.Array) -> tuple[str, Literal[0, 3, 6]]:
     """Return the zone of most texts, and the decimals of their seconds."""
     tail = pc.extract_regex(texts, CLOCK_TAIL)
@@ -430,7 +489,7 @@ def _decide_tail(texts: pa.Array) -> tuple[str, Literal[0, 3, 6]]:
 
 def limit_century(times: Times) -> Times:
     """Read years of two digits as of the last century where they are far ahead else."""
-    if "%y" not in times.format:
+    if not any("%y" in format for format in (times.format, *times.other_formats)):
         return times
     today = np.datetime64("today", "D").astype(int)
     latest = float(today + YEARS_AHEAD * 365.25)

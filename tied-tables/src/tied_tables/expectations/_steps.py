@@ -15,7 +15,8 @@ from tied_tables.columns import NUMERIC_KINDS, Columns, Kind, drop_marks
 from tied_tables.expectations._expressions import find_false, read_literals
 from tied_tables.expectations._values import Value, align, read_numbers
 from tied_tables.io import Source
-from tied_tables.rules.numbers import PLAIN_NUMBER
+
+PLAIN_NUMBER = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
 
 
 def find_missing(rows: pa.RecordBatch, columns: str) -> Array:

@@ -44,6 +44,8 @@ MOST_LINES = 0.9
 CHARACTERS_TO_LOOK_AT = 2**16
 # Delimiters in lines of one value, from which on these may be rows.
 MOST_DELIMITERS = 12
+ASCII = bytes(range(128))
+MOST_UTF8 = 0.25  # bytes in UTF-8 for each that is not, in a file of another encoding
 # Of the letters of words with an accent, in the languages of Western Europe.
 MOST_ACCENTS = 0.6
 BLOCK_BYTES, LARGEST_BLOCK, LINES_IN_BLOCK = 2**20, LARGEST_CELL, 64
@@ -66,7 +68,7 @@ def open_csv(name: str, options: ReadOptions, copies: Copies) -> TableFile:
     try:
         codec = codecs.lookup(options.encoding or "utf-8").name
     except LookupError as error:
-        raise TableError(f"{error}; use one such as utf-8 or latin-1.") from error
+        raise TableError(f"{error}; use one such as utf-8 or cp1252.") from error
     # All threads share this limit.
     csv.field_size_limit(max(LARGEST_BLOCK, csv.field_size_limit()))
     encoding, notes = _find_encoding(name)
@@ -83,14 +85,17 @@ def _find_encoding(name: str) -> tuple[str, list[str]]:
         has_mark = head.startswith(MARK.encode(encoding))
         if has_mark or zeros.count(0) > len(zeros) / 2:
             return encoding, []
-    # Where some is UTF-8, or the end is cut off, the file is damaged UTF-8.
-    is_utf8 = head[-1:] >= b"\x80" or not head.decode("utf-8", "ignore").isascii()
+    # Where more than a few letters are UTF-8, or the end is cut off, the file is
+    # damaged UTF-8.
+    utf8 = head.decode("utf-8", "ignore").encode()
+    n_utf8, n_bytes = (len(text.translate(None, ASCII)) for text in (utf8, head))
+    is_utf8 = head[-1:] >= b"\x80" or n_utf8 > MOST_UTF8 * (n_bytes - n_utf8)
     if head.isascii() or is_utf8 or re.search(NOT_WESTERN, head):
         return "utf-8", []
     words = re.split(rb"[^A-Za-z\xc0-\xff]+", head)
-    letters = b"".join(word for word in words if not word.isascii())
-    accents = re.sub(b"[A-Za-z]", b"", letters)
-    if len(accents) > MOST_ACCENTS * len(letters):
+    western = b"".join(word for word in words if not word.isascii())
+    accents = re.sub(b"[A-Za-z]", b"", western)
+    if len(accents) > MOST_ACCENTS * len(western):
         return "utf-8", []
     return "cp1252", ["it is not UTF-8 text, and is read as cp1252"]
 
@@ -448,5 +453,5 @@ class _CsvFile:
                     break
         return TableError(
             f"{self.name!r} is not {self.encoding} text in line {n_lines} (byte"
-            f" {position}); save it as UTF-8, or set its encoding, such as latin-1."
+            f" {position}); save it as UTF-8, or set its encoding, such as cp1252."
         )
