@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from tied_tables import check, corrections
+from tied_tables import TiedAutoencoder, check, corrections
 
 SLIPS = {  # the row and the column, and the year that is written instead of 2024
     (17, "ordered"): "2023",
@@ -64,3 +64,20 @@ def test_a_date_is_not_far_outside_for_the_error_of_another(table):
     assert "in row 38" in warnings["ordered"]
     assert "in row 38" not in warnings["shipped"]
     assert "in row 98" not in warnings["shipped"]
+
+
+@pytest.mark.filterwarnings("ignore:The fit of TiedAutoencoder replaced")
+def test_a_row_that_a_date_would_make_ordinary_is_so_with_it(table):
+    dates = ["ordered", "shipped", "paid"]
+    frame = table.assign(**{name: pd.to_datetime(table[name]) for name in dates})
+    autoencoder = TiedAutoencoder(2, random_state=0).fit(frame)
+    rows = frame.iloc[[row for row, _ in SLIPS]]
+    reasons = autoencoder.explain(rows).to_frame()
+    is_cured = reasons["why"].str.contains("the row would be ordinary")
+    assert is_cured.sum() >= 3
+    for place in range(len(rows)):
+        if is_cured.iloc[place]:
+            row = rows.iloc[[place]].copy()
+            expected = pd.Timestamp(reasons["expected1"].iloc[place])
+            row[reasons["column1"].iloc[place]] = expected
+            assert autoencoder.rarity(row)[0] < 20

@@ -333,3 +333,35 @@ def test_what_a_relation_gives_is_written_as_its_column_is(
     table.to_csv("rows.csv", index=False, sep=";")
     tied_tables("fill rows.csv -o new.csv")
     assert Path("new.csv").read_text("utf-8") == Path("whole.csv").read_text("utf-8")
+
+
+def test_dates_that_are_filled_keep_the_order_of_the_others(tied_tables, rng):
+    n = 500
+    day = np.timedelta64(1, "D")
+    ordered = np.datetime64("2024-01-01") + rng.integers(0, 300, n) * day
+    shipped = ordered + rng.integers(0, 10, n) * day
+    paid = shipped + rng.integers(0, 40, n) * day
+    table = pd.DataFrame({"ordered": ordered, "shipped": shipped, "paid": paid})
+    table = table.astype(str)
+    table["price"] = rng.lognormal(3, 1, n).round(2)
+    for name in ("ordered", "shipped", "paid"):
+        table.loc[rng.random(n) < 0.2, name] = None
+    table.to_csv("rows.csv", index=False)
+    tied_tables("fill rows.csv -o new.csv")
+    new = pd.read_csv("new.csv")
+    assert new.notna().all(axis=None)
+    assert (new["ordered"] <= new["shipped"]).all()
+    assert (new["shipped"] <= new["paid"]).all()
+
+
+def test_a_column_that_is_mostly_empty_is_filled_with_a_warning(tied_tables, rng):
+    table = pd.DataFrame({"start": rng.normal(50, 9, 200).round(1)})
+    table["end date"] = table["start"] + 5
+    table.loc[20:, "end date"] = np.nan
+    table.to_csv("rows.csv", index=False)
+    done = tied_tables("fill rows.csv -o new.csv")
+    assert "column 'end date' was empty in 180 of 200 rows; if that" in done.words
+    assert "--exclude 'end date'" in done.words
+    done = tied_tables("fill rows.csv -o new.csv --exclude 'end date'")
+    assert "was empty" not in done.words
+    assert pd.read_csv("new.csv")["end date"].isna().sum() == 180

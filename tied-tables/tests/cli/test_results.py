@@ -299,9 +299,8 @@ def test_misspellings_and_times_in_the_wrong_order_are_named(tied_tables, rng):
     done = tied_tables("score orders.safetensors orders.csv --json")
     oddest = done.json["oddest"][0]
     assert oddest["row"] == 8
-    assert oddest["why"].startswith(f"shipped {shipped[7]} and ordered {ordered[7]} se")
+    assert oddest["why"].startswith(f"shipped {shipped[7]}; the other columns suggest")
     assert oddest["expected1"] > str(ordered[7])
-    assert oddest["expected2"] <= str(shipped[7])
     assert "'Loyn' in row 12, 'Kielo' in row 13" in done.err
 
 

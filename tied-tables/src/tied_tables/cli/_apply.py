@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from tied_tables.io import Patch
     from tied_tables.rows import Batch, BatchTransform, Output, Scan
 
+MOST_FILLED = 0.5  # of the values of a column, above which a warning says so
 TYPED = (".parquet", ".feather", ".arrow", ".npy")  # files that have types
 
 
@@ -147,13 +150,14 @@ def _write_filled(
     from tied_tables.io import write_patch, write_table
     from tied_tables.rows import fill_rows, fold
 
-    n_cells = n_rows = 0
+    counts: Counter[str] = Counter()  # of the new cells, by column
+    n_rows = 0
 
     def fill_batch(batch: Batch) -> tuple[pa.RecordBatch, list[dict[str, Any]]]:
-        nonlocal n_cells, n_rows
+        nonlocal n_rows
         place = None if total is None else total - n_rows
         filled, cells = fill_rows(transform, batch, place)
-        n_cells += sum(map(len, cells))
+        counts.update(chain.from_iterable(cells))
         n_rows += len(cells)
         return rename_rows(filled, rows.source.stored_names), cells
 
@@ -167,7 +171,14 @@ def _write_filled(
             write_patch(task.output, patch, new)
 
     _, doubts = fold(rows, write_all)
-    return n_cells, doubts
+    for name, n_filled in counts.items():
+        if n_filled > MOST_FILLED * n_rows:
+            remark(
+                f"column {name!r} was empty in {n_filled:,} of {n_rows:,} rows; if that"
+                f" means that there is no value, leave it out with --exclude"
+                f" {shlex.quote(name)}."
+            )
+    return counts.total(), doubts
 
 
 def _write_cells(

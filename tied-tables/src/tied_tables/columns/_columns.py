@@ -42,6 +42,7 @@ from tied_tables.columns._number_text import (
     is_number,
 )
 from tied_tables.columns._remarks import DATE, ROLES, Remark, Role, Topic
+from tied_tables.columns._times import encode_cycles
 
 VERSION = 1
 LEAST_TOTAL = 1e-12  # a smaller sum of shares is that of none
@@ -460,6 +461,33 @@ class Columns:
             first = snapped[:, part.start]
             snapped[:, part.start] = snap(first, column.step, column.origin)
         return snapped
+
+    @property
+    def dates(self) -> list[int]:
+        """The places of the columns of times other than those of day."""
+        return [
+            place
+            for place, column in enumerate(self.used)
+            if column.kind is Kind.time and not column.is_clock
+        ]
+
+    def renew_times(self, numbers: Array, place: int) -> None:
+        """Compute all numbers of a column of times, and to others, from its days.
+
+        `numbers`, (rows, features), are changed in place.
+        """
+        column, part = self.used[place], self.layout.parts[place]
+        days = {
+            other.name: numbers[:, other_part.start] + other.origin
+            for other, other_part in self.parts
+        }
+        waves = encode_cycles(days[column.name], column.cycles)
+        for offset, wave in enumerate(waves, 1):
+            numbers[:, part.start + offset] = wave
+        for other, other_part in self.parts:
+            if other.since and column.name in (other.name, other.since):
+                distance = days[other.name] - days[other.since]
+                numbers[:, other_part.stop - 1] = distance
 
     def fill(self, rows: pa.RecordBatch, numbers: ArrayLike) -> pa.RecordBatch:
         """Fill the gaps of rows in the columns that are used, and leave all else.

@@ -35,7 +35,7 @@ class Total(NamedTuple):
     def __str__(self) -> str:
         return (
             f"row {self.row:,}, the last, {self.reason}; it is treated as a total and"
-            " excluded from training: remove it from the table."
+            " left out: remove it from the table."
         )
 
 

@@ -45,7 +45,7 @@ def find_causes(
     """
     order = np.argsort(-attribution.shares, axis=1, kind="stable")
     likely_numbers = columns.snap(attribution.expected)
-    _keep_orders(columns, orders, numbers, likely_numbers)
+    keep_orders(columns, orders, numbers, likely_numbers)
     expected = columns.decode(likely_numbers)
     used, layout = columns.used, columns.layout
     causes = []
@@ -79,24 +79,46 @@ def find_causes(
     return causes
 
 
-def _keep_orders(
+def keep_orders(
     columns: Columns, orders: Sequence[Order], numbers: Array, expected: Array
 ) -> None:
     """Move what is expected in the columns of orders to where these hold.
 
-    That is never past the row's own value in the other column. `expected` is changed
-    in place, `(n, d)`.
+    That is never past the row's own value in the other column, or what is expected
+    there.
+
+    Args:
+        columns: that the numbers stand for.
+        orders: of these columns, or others.
+        numbers: those of the rows, `(n, d)`, NaN where one is missing.
+        expected: in their place, `(n, d)`; changed in place.
     """
     places = {name: place for place, name in enumerate(columns.names)}
-    for order in orders:
-        if not places.keys() >= {order.lower, order.upper}:
-            continue
-        lower, upper = places[order.lower], places[order.upper]
-        low, high = columns.layout.starts[[lower, upper]]
-        # The numbers of dates are days since the first of their column.
-        shift = columns.used[upper].origin - columns.used[lower].origin
-        expected[:, low] = np.fmin(expected[:, low], numbers[:, high] + shift)
-        expected[:, high] = np.fmax(expected[:, high], numbers[:, low] - shift)
+    orders = [order for order in orders if {order.lower, order.upper} <= places.keys()]
+    ordered = {name for order in orders for name in (order.lower, order.upper)}
+    first = dict(zip(columns.names, columns.layout.starts.tolist(), strict=True))
+    # The numbers of dates are days since the first of their column.
+    origins = {column.name: column.origin for column in columns.used}
+    is_open = np.isnan(numbers)
+    known = np.where(is_open, expected, numbers)
+
+    def move(name: str, values: Array) -> None:
+        place = first[name]
+        expected[:, place] = values
+        known[:, place] = np.where(is_open[:, place], values, known[:, place])
+
+    def find_other(name: str, other: str) -> Array:
+        """Return the values of another column, as numbers of the first."""
+        values: Array = known[:, first[other]] + (origins[other] - origins[name])
+        return values
+
+    for lower, upper, *_ in orders * 2:  # once more, as one may move what another keeps
+        move(lower, np.fmin(expected[:, first[lower]], find_other(lower, upper)))
+        move(upper, np.fmax(expected[:, first[upper]], find_other(upper, lower)))
+    for column, part in columns.parts:
+        if column.name in ordered and column.since in ordered:
+            previous = find_other(column.name, column.since)
+            expected[:, part.stop - 1] = expected[:, part.start] - previous
 
 
 def describe_reasons(

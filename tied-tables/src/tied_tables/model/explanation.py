@@ -52,8 +52,9 @@ def explain_rows(fitted: TableModel, X: Any) -> Attribution:
     starts = score.layout.starts
     k = len(starts)
     influences = np.arange(k)[:, None] == score.layout.columns  # (k, d)
-    if fitted.columns is not None:
-        influences = fitted.columns.influences
+    columns = fitted.columns
+    if columns is not None:
+        influences = columns.influences
     shift, scale = preprocessing.scaling
     smallest = (fitted.smallest - shift) / scale
     largest = (fitted.largest - shift) / scale
@@ -65,6 +66,13 @@ def explain_rows(fitted: TableModel, X: Any) -> Attribution:
         # The rows as they are, and with what is expected in each column: (n, k + 1, d).
         rows = complete[:, None]
         corrected = np.where(influences, expected[:, None], rows)
+        if columns is not None:
+            for place in columns.dates:
+                numbers = preprocessing.scaling.backward(
+                    corrected[:, place], np.float64
+                )
+                columns.renew_times(numbers, place)
+                corrected[:, place] = (numbers - shift) / scale
         rows = np.hstack([rows, corrected])
         missing = np.isnan(scaled)
         rows = np.where(missing[:, None], np.float32(np.nan), rows).reshape(-1, d)

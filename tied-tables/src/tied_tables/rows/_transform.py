@@ -11,7 +11,7 @@ from tied_tables._reasons import Cause
 from tied_tables._types import Array, StrPath
 from tied_tables.columns import Columns, rename_rows, simplify_rows, trim_names
 from tied_tables.io import Source, TableError
-from tied_tables.model.causes import MOST_CAUSES, find_causes, list_causes
+from tied_tables.model.causes import MOST_CAUSES, find_causes, keep_orders, list_causes
 from tied_tables.model.explanation import Attribution
 from tied_tables.model.file import read
 from tied_tables.model.value import TableModel
@@ -101,7 +101,10 @@ class BatchTransform:
             rule_values = self.fitted.rules.fill(rows, gaps, self.columns.determined)
             rows = self.columns.write_texts(rows, rule_values)
             numbers = self.columns.encode(simplify_rows(rows))
-        return self.columns.fill(rows, self.fitted.impute(numbers))
+        imputed = self.columns.snap(self.fitted.impute(numbers))
+        keep_orders(self.columns, self.fitted.orders, numbers, imputed)
+        imputed = np.where(np.isnan(numbers), imputed, numbers)
+        return self.columns.fill(rows, imputed)
 
     def describe_scores(self, scores: Array, errors: Array) -> dict[str, Any]:
         """Return the columns of scores, `(n,)`, and errors, `(n,)`."""
