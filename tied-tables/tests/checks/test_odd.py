@@ -51,3 +51,18 @@ def test_ordinary_numbers_of_a_table_of_one_column_are_not_doubted(rng, n_rows):
     found = corrections(frame)
     assert found["row"].tolist() == [6]
     assert "; its other values suggest" in found["why"].iloc[0]
+
+
+def test_rows_that_break_rules_take_no_place_of_a_rare_one(rng):
+    n = 800
+    price = rng.lognormal(3, 0.3, n).round(2)
+    units = rng.integers(1, 30, n)
+    frame = pd.DataFrame({"price": price, "units": units})
+    frame["total"] = (price * units).round(2)
+    frame["weight"] = (7 * units * rng.normal(1, 0.05, n)).round(1)
+    broken = list(range(40, 48))
+    frame.loc[broken, "total"] = (frame.loc[broken, "total"] * 10).round(2)
+    row = int(np.argmin(abs(units - 12)))
+    frame.loc[row, "weight"] *= 2
+    cells = {(place, "total") for place in broken} | {(row, "weight")}
+    assert cells <= find_cells(frame)

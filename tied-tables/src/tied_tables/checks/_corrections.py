@@ -44,9 +44,11 @@ def find_corrections(
             problems.unseen.texts.pop(column.name, None)
     doubts += list_misread(problems.misread) + list_misread(problems.unseen)
     displaced = find_displaced(oddest, transform)
-    odd = list_misspelt(problems.misspelt, rows.columns) + find_odd(oddest, satisfied)
     moved = {doubt.row for doubt in displaced}
     doubts += repeats.find() + displaced
+    listed = {doubt.row for doubt in doubts}
+    odd = list_misspelt(problems.misspelt, rows.columns)
+    odd += find_odd(oddest, satisfied, listed)
     doubts += [doubt for doubt in odd if doubt.row not in moved]
     doubts = _merge(doubts)
     if total := find_total(rows.source):

@@ -1,6 +1,6 @@
 """The oddest rows of a table, and the first reason of each that stands out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,8 +36,9 @@ class Oddest:
             causes, `(m,)`.
         stand_out: which are so odd that hardly any table has such rows by chance,
             `(m,)`.
-        are_fixed_by_suggestion: which are rare, and would be ordinary with what is
-            expected there, `(m,)`.
+        rarest: one row in how many is as odd as the oddest can be.
+        are_fixed_by_suggestion: which would be ordinary with what is expected in the
+            first column of the causes, of which it is not the only one, `(m,)`.
         all_scores: those of all rows of the table, in its order, `(n,)`.
     """
 
@@ -48,6 +49,7 @@ class Oddest:
     rarities: Array
     rarities_corrected: Array
     stand_out: Array
+    rarest: float
     are_fixed_by_suggestion: Array
     all_scores: Array
 
@@ -77,15 +79,24 @@ class Oddest:
 
 
 def find_odd(
-    oddest: Oddest, satisfied: Sequence[SatisfiedRelation] = ()
+    oddest: Oddest,
+    satisfied: Sequence[SatisfiedRelation] = (),
+    listed: Collection[int] = (),
 ) -> list[Doubt]:
     """Doubt the first cause of rows that stand out, or that it alone makes rare.
 
     Rows that more than two columns make odd are left out: no cell of theirs is likelier
     to be wrong than the others. Large numbers that are right come together: columns are
     no cause where a relation between them holds. `satisfied` has the columns of each,
-    and in which rows it does.
+    and in which rows it does. `listed` are rows that are doubted for other reasons:
+    they do not count for how rare others are.
     """
+    is_listed = np.isin(oddest.row_numbers, list(listed))
+    ranks = np.arange(1, len(is_listed) + 1)
+    rarities = oddest.rarities * ranks / (ranks - np.cumsum(is_listed) + is_listed)
+    is_rare = rarities >= max(RARE, RARE_SHARE * oddest.rarest)
+    is_rare &= oddest.rarities >= RARE
+    is_odd = oddest.stand_out | (oddest.are_fixed_by_suggestion & is_rare)
     doubts = []
     for place, causes in enumerate(oddest.causes):
         least = CONTRADICTION * causes[0].share if causes else 0
@@ -93,8 +104,7 @@ def find_odd(
         if any(columns <= names and holds[place] for names, holds in satisfied):
             continue
         share = sum(cause.share for cause in causes[:2])
-        is_odd = oddest.stand_out[place] or oddest.are_fixed_by_suggestion[place]
-        if is_odd and share >= MAIN_SHARE:
+        if is_odd[place] and share >= MAIN_SHARE:
             doubts.append(oddest.doubt(place, causes[0]))
     return doubts
 
@@ -145,8 +155,6 @@ def find_oddest(
     columns |= transform.describe_causes(causes)
     rarities = fitted.find_rarity(scores)
     n_rows = first - 1
-    rarest = min(n_rows, fitted.largest_rarity)
-    is_rare = rarities >= max(RARE, RARE_SHARE * rarest)
     has_other_columns = len(transform.columns.used) > 1  # which suggest a value
     return Oddest(
         rows=rows,
@@ -156,7 +164,8 @@ def find_oddest(
         rarities=rarities,
         rarities_corrected=corrected,
         stand_out=fitted.stand_out(scores, n_rows),
-        are_fixed_by_suggestion=is_rare & (corrected < ORDINARY) & has_other_columns,
+        rarest=min(n_rows, fitted.largest_rarity),
+        are_fixed_by_suggestion=(corrected < ORDINARY) & has_other_columns,
         all_scores=np.concatenate(all_scores),
     )
 
