@@ -1,12 +1,16 @@
 """What the commands do, as functions of frames."""
 
+import datetime
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from tied_tables import TiedAutoencoder, check, corrections, load
 from tied_tables.datasets import make_clients
 from tied_tables.io import TableError
+from tied_tables.rules import Rules
 
 from .estimator.libraries import LIBRARIES, assert_is_of, each_library
 
@@ -175,3 +179,36 @@ def test_spellings_of_a_unit_are_one_column_in_any_frame(library):
     assert "a percent sign on 15 of its 60 numbers" in warnings[1]
     listed = corrections(frame)
     assert [*map(str, listed["value"])].count("0.06%") == 15
+
+
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+def test_dates_of_a_frame_are_written_as_dates(rng, unit):
+    n = 400
+    day = np.timedelta64(1, "D")
+    ordered = np.datetime64("2024-01-01") + rng.integers(0, 300, n) * day
+    paid = ordered + rng.integers(0, 20, n) * day
+    frame = pd.DataFrame({"ordered": ordered, "paid": paid})
+    frame = frame.astype(f"datetime64[{unit}]")
+    frame["price"] = rng.lognormal(3, 1, n)
+    frame.loc[7, "paid"] -= pd.Timedelta(days=366)
+    frame.loc[30, "paid"] += pd.Timedelta(days=3653)
+    found = corrections(frame).set_index("row")
+    for row in (8, 31):
+        assert found.loc[row, "column"] == "paid"
+        assert found.loc[row, "value"] == str(frame.loc[row - 1, "paid"].date())
+        assert datetime.date.fromisoformat(found.loc[row, "suggestion"])
+        assert "00:00" not in found.loc[row, "why"]
+
+
+def test_orders_of_dates_hold_for_times_too(rng):
+    n = 400
+    day = np.timedelta64(1, "D")
+    ordered = np.datetime64("2024-01-01", "s") + rng.integers(0, 300, n) * day
+    paid = ordered + rng.integers(0, 20, n) * day
+    frame = pd.DataFrame({"ordered": ordered, "paid": paid})
+    rules = Rules.find(pa.Table.from_pandas(frame))
+    later = frame + pd.to_timedelta(rng.integers(1, 80_000, n), "s").to_numpy()[:, None]
+    assert not rules.judge(pa.Table.from_pandas(later))
+    later.loc[5, "paid"] -= pd.Timedelta(days=90)
+    [doubt] = rules.judge(pa.Table.from_pandas(later))
+    assert doubt.row == 6

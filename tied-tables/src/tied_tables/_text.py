@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
+from datetime import datetime, time
 from difflib import get_close_matches
 from typing import Any
 
@@ -26,6 +27,8 @@ _INVISIBLE = dict.fromkeys((*range(32), *_ESCAPES), "�")
 
 def format_value(value: Any, longest: int = LONGEST_VALUE) -> str:
     """Turn a user's value into text that can be encoded, is visible, and is short."""
+    if isinstance(value, datetime) and value.timetz() == time():
+        value = value.date()
     text = str(value)
     if isinstance(value, float):  # whole ones may be dates such as 20260131
         text = f"{value:.{15 if value % 1 == 0 else 6}g}"

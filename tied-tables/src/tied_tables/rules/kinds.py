@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pyarrow import types
 
 from tied_tables._types import Array
 from tied_tables.columns import MISSING
@@ -65,11 +66,20 @@ def find_kinds(table: pa.Table) -> list[TextCodes]:
     found = []
     for name, values in zip(table.column_names, table.columns, strict=True):
         try:
-            texts = values.cast(pa.string())
+            texts = _drop_midnights(values).cast(pa.string())
         except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # lists, bytes
             continue
         found.append(encode_texts(name, texts))
     return found
+
+
+def _drop_midnights(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return timestamps as dates if no time of day differs from the others."""
+    if not types.is_timestamp(values.type) or values.type.tz:
+        return values
+    dates = values.cast(pa.date32(), safe=False)
+    is_midnight = pc.equal(dates.cast(values.type), values)
+    return dates if pc.all(is_midnight).as_py() else values
 
 
 def encode_texts(name: str, texts: pa.ChunkedArray) -> TextCodes:

@@ -102,8 +102,15 @@ def find_times(columns: Sequence[TextCodes]) -> list[TimeColumn]:
 
 def read_days(column: TextCodes, times: Times) -> Array:
     """Return the days since 1970 of each row, (rows,); NaN where there is no date."""
-    days: Array = np.append(times.parse(column.texts), np.nan)[column.codes]
-    return days
+    days = times.parse(column.texts)
+    if (
+        len(days) and np.isnan(days).all()
+    ):  # as where they are written in another way elsewhere
+        day_first = {"%d": True, "%m": False}.get(times.format[:2])
+        other_times, _ = decide_times(column.texts, day_first)
+        if other_times is not None:
+            days = other_times.parse(column.texts)
+    return np.append(days, np.nan)[column.codes]
 
 
 def find_orders(
