@@ -20,7 +20,8 @@ class Repair(NamedTuple):
     Attributes:
         column, value: what to write where.
         n_repaired: how many more relations hold then.
-        odds: by how much the logarithm of the chance of the value grows.
+        odds: by how much the logarithm of the chance of the value grows, with that of a
+            slip of the keyboard.
     """
 
     column: str
@@ -75,6 +76,7 @@ def _list_repairs(
             values = typical[name].values
             chance = _measure_chance(values, value)
             odds = chance - _measure_chance(values, cell.values[0])
+            odds += _weigh_slip(cell.format(cell.values[0]), cell.format(value))
             repairs[name, value] = Repair(name, value, n_repaired, odds)
     return sorted(
         repairs.values(), key=lambda repair: (-repair.n_repaired, -repair.odds)
@@ -94,6 +96,21 @@ def _solve(relation: Relation, name: str, cells: Mapping[str, Numbers]) -> float
         if is_new and _holds(relation, _replace(cells, name, rounded)):
             return rounded
     return None
+
+
+def _weigh_slip(text: str, other: str) -> float:
+    """Return the log-odds that a number is a slip of another, with a key too many or few.
+
+    That is one key added, left out, or another one, or two that change places. A number
+    of n digits that has nothing to do with the other is such by chance with about
+    20 n / 10^n.
+    """
+    from rapidfuzz.distance import OSA
+
+    if OSA.distance(text, other, score_cutoff=1) > 1:
+        return 0.0
+    n_digits = sum(map(str.isdigit, text))
+    return max(0.0, float(n_digits * np.log(10) - np.log(20 * n_digits)))
 
 
 def _replace(
