@@ -319,3 +319,52 @@ def test_a_rule_with_exceptions_holds_in_less_than_all_rows(
     assert f": {share} % of {n_rows:,} rows, {n_exceptions} exception" in str(
         dependency
     )
+
+
+def plant_slip(kind, text, generator):
+    """What somebody writes who wants a number: none if it is the same."""
+    digits = [place for place, letter in enumerate(text) if letter.isdigit()]
+    place = int(generator.choice(digits[:-1]))
+    following = place + 1 if text[place + 1].isdigit() else place + 2
+    if kind == "another digit":
+        new = text[:place] + str((int(text[place]) + 3) % 10) + text[place + 1 :]
+    elif kind == "transposed":
+        letters = list(text)
+        letters[place], letters[following] = letters[following], letters[place]
+        new = "".join(letters)
+    else:
+        new = text.replace(".", "")
+    return new if float(new) != float(text) else None
+
+
+@pytest.mark.parametrize("kind", ["another digit", "transposed", "no decimal mark"])
+def test_slips_of_the_keyboard_are_found_in_the_column_where_they_are(kind, to_table):
+    n_planted = n_found = n_right = 0
+    for seed in range(5):
+        generator = np.random.default_rng(seed)
+        price = np.round(generator.lognormal(3.5, 0.6, 600), 2)
+        units = generator.integers(1, 30, 600)
+        net = np.round(price * units, 2)
+        paid = np.round(generator.uniform(10, 900, 600), 2)
+        amounts = {"price": price, "net": net, "paid": paid, "due": net - paid}
+        texts = {name: [f"{each:.2f}" for each in amounts[name]] for name in amounts}
+        texts["units"] = [str(each) for each in units]
+        planted = {}
+        for row, name in zip(range(10, 600, 60), [*amounts] * 3, strict=False):
+            right = texts[name][row]
+            if wrong := plant_slip(kind, right, generator):
+                texts[name][row] = wrong
+                planted[row + 1, name] = right
+        doubts = {
+            (doubt.row, doubt.column): doubt for doubt in find_doubts(to_table(texts))
+        }
+        assert {row for row, _ in doubts} == {row for row, _ in planted}
+        n_planted += len(planted)
+        n_found += len(planted.keys() & doubts.keys())
+        for cell in planted.keys() & doubts.keys():
+            suggestion = doubts[cell].suggestion
+            n_right += suggestion is not None and float(suggestion) == float(
+                planted[cell]
+            )
+    assert n_found >= 0.85 * n_planted
+    assert n_right >= 0.75 * n_planted

@@ -22,6 +22,9 @@ LEAST_SCREEN_SHARE = 0.85  # the same of the few rows that are looked at first
 LEAST_FIRST_SHARE = 0.7  # the same of the first
 LEAST_EQUAL = 0.99  # the same of a multiple of one column
 MOST_CHANCE = 0.3  # of the rows, if the results are in another order
+ROUNDED = 3.0  # times the tolerance, up to which an error may be of rounding
+SHARPER = 4.0  # times as much as the tolerance of a form that is clearly better
+MOST_ROUNDED = 0.005  # of the rows that may have such errors by chance
 MIN_RELATION_ROWS = 20  # in which a result differs from its terms
 LEAST_INFORMATIVE = 0.05  # the same as a share
 
@@ -77,6 +80,7 @@ OPERATIONS = (
         lambda c, a: c / a - 1,
     ),
 )
+LINEAR = (0, 2)
 SYMMETRIC = 2  # of the first operations the terms may change places
 AFTER_PRODUCT = (0, 1, 2, 6, 7, 8, 9)
 """The operations whose first term may be a product of columns."""
@@ -171,12 +175,33 @@ class Relation(NamedTuple):
 
     def check(self, columns: Mapping[str, Numbers]) -> tuple[Array, Array]:
         """Return in which rows the relation holds, and in which it does not."""
-        result = columns[self.result]
-        with np.errstate(invalid="ignore"):
-            errors = np.abs(self.solve(self.result, columns) - result.values)
+        errors = self._find_errors(columns)
         is_known = np.isfinite(errors)
-        holds = is_known & (errors <= result.tolerance)
+        holds = is_known & (errors <= columns[self.result].tolerance)
         return holds, is_known & ~holds
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether it is a sum or a difference, which is as sharp in every form."""
+        return self.operation in (None, *LINEAR) and not self.is_product
+
+    def measure(self, columns: Mapping[str, Numbers]) -> tuple[int, float]:
+        """Return how many rows miss it by a rounding, and its relative tolerance."""
+        result = columns[self.result]
+        errors = self._find_errors(columns)
+        tolerance = result.tolerance
+        is_near = (errors > tolerance) & (errors <= ROUNDED * tolerance)
+        names = self.names if self.is_linear else {self.result}
+        sizes = np.max([np.abs(columns[name].values) for name in names], axis=0)
+        is_known = np.isfinite(errors) & (sizes > 0)
+        width = np.median(tolerance[is_known] / sizes[is_known])
+        return int(is_near.sum()), float(width)
+
+    def _find_errors(self, columns: Mapping[str, Numbers]) -> Array:
+        with np.errstate(invalid="ignore"):
+            computed = self.solve(self.result, columns)
+            errors: Array = np.abs(computed - columns[self.result].values)
+        return errors
 
 
 def find_relations(columns: Sequence[Numbers], seed: int = 0) -> list[Relation]:
@@ -190,20 +215,41 @@ def find_relations(columns: Sequence[Numbers], seed: int = 0) -> list[Relation]:
     screen = [column.take(np.arange(min(n_rows, SCREEN_ROWS))) for column in sample]
     by_name = {column.name: column for column in columns}
     sample_by_name = {column.name: column for column in sample}
-    # one for each set of columns, and one sum of many for each result
-    best: dict[frozenset[str], Relation] = {}
+    # of each set of columns, and sums of many of each result
+    forms: dict[frozenset[str], list[Relation]] = {}
     for candidate in _list_candidates(screen):
         if not _prove(candidate, sample_by_name):
             continue
         relation = _prove(candidate, by_name)
         is_sum = len(candidate.terms) > 2 and not candidate.is_product
         terms = () if is_sum else candidate.terms
-        names = frozenset((candidate.result, *terms))
-        if relation is None:
-            continue
-        if names not in best or relation.n_exceptions < best[names].n_exceptions:
-            best[names] = relation
-    return [each for each in best.values() if not _has_better(each, best.values())]
+        if relation is not None:
+            names = frozenset((candidate.result, *terms))
+            forms.setdefault(names, []).append(relation)
+    best = [_choose_form(relations, by_name) for relations in forms.values()]
+    return [each for each in best if not _has_better(each, best)]
+
+
+def _choose_form(
+    relations: Sequence[Relation], columns: Mapping[str, Numbers]
+) -> Relation:
+    """Return the form of a relation that shows the smallest errors.
+
+    `net = price x quantity` does, to a cent; `quantity = net / price` to half a piece.
+    A form that many rows miss by a rounding is none.
+    """
+    if len(relations) == 1:
+        return relations[0]
+    near, widths = zip(
+        *(relation.measure(columns) for relation in relations), strict=True
+    )
+    most_near = max(min(near), MOST_ROUNDED * relations[0].n_rows)
+    most_width = SHARPER * min(widths)
+    keys = [
+        (n_near > most_near, width > most_width, relation.n_exceptions)
+        for n_near, width, relation in zip(near, widths, relations, strict=True)
+    ]
+    return relations[keys.index(min(keys))]
 
 
 def _has_better(relation: Relation, others: Iterable[Relation]) -> bool:

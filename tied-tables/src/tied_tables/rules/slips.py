@@ -76,7 +76,7 @@ def _list_repairs(
             values = typical[name].values
             chance = _measure_chance(values, value)
             odds = chance - _measure_chance(values, cell.values[0])
-            odds += _weigh_slip(cell.format(cell.values[0]), cell.format(value))
+            odds += _weigh_slip(cell.values[0], value)
             repairs[name, value] = Repair(name, value, n_repaired, odds)
     return sorted(
         repairs.values(), key=lambda repair: (-repair.n_repaired, -repair.odds)
@@ -98,8 +98,8 @@ def _solve(relation: Relation, name: str, cells: Mapping[str, Numbers]) -> float
     return None
 
 
-def _weigh_slip(text: str, other: str) -> float:
-    """Return the log-odds that a number is a slip of another, with a key too many or few.
+def _weigh_slip(value: float, other: float) -> float:
+    """Return the log-odds that a number is a slip of the keyboard for another one.
 
     That is one key added, left out, or another one, or two that change places. A number
     of n digits that has nothing to do with the other is such by chance with about
@@ -107,7 +107,8 @@ def _weigh_slip(text: str, other: str) -> float:
     """
     from rapidfuzz.distance import OSA
 
-    if OSA.distance(text, other, score_cutoff=1) > 1:
+    text = f"{value:.15g}"
+    if OSA.distance(text, f"{other:.15g}", score_cutoff=1) > 1:
         return 0.0
     n_digits = sum(map(str.isdigit, text))
     return max(0.0, float(n_digits * np.log(10) - np.log(20 * n_digits)))
