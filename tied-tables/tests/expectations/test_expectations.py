@@ -168,6 +168,24 @@ def test_an_order_of_numbers_is_that_of_numbers_where_they_are_text(folder):
     assert list_failing(step, source, ["n/k"]) == [9]
 
 
+def test_limits_are_near_to_the_values_whatever_is_absurd(folder):
+    generator = np.random.default_rng(0)
+    pay = generator.lognormal(8, 0.4, 500).round(2)
+    usual = pay[pay < 12_000]
+    pay[40], pay[60] = 3e7, -1e6
+    save(pd.DataFrame({"pay": pay, "age": generator.integers(18, 66, 500)}))
+    limits = {
+        step.names[0]: (step.arguments["left"], step.arguments["right"])
+        for step in write_rules("rows.csv")
+        if step.method == "col_vals_between"
+    }
+    low, high = limits["pay"]
+    assert -0.6 * np.ptp(usual) <= low <= usual.min()
+    assert usual.max() <= high <= usual.max() + 0.6 * np.ptp(usual)
+    assert 0 <= limits["age"][0] <= 18
+    assert 65 <= limits["age"][1] <= 90
+
+
 FORMS = {str(place): (place, 2, 1) for place in range(len(OPERATIONS))}
 FORMS |= {f"{place} after a product": (place, 3, 1) for place in AFTER_PRODUCT}
 FORMS |= {"sum": (None, 4, 1), "multiple": (None, 1, -2.5), "equal": (None, 1, 1)}

@@ -28,6 +28,7 @@ from tied_tables.rules.kinds import MIN_GROUP_ROWS, TextCodes
 LEAST_SHARE = 0.97  # of the rows, that pass a step
 FEWEST_VALUES = 50  # of a column, for a set or a format
 MOST_VALUES = 20  # of a set
+MOST_MARGIN = 0.5  # of the range of numbers, on either side of which others may be
 LEAST_COVERED = 0.5  # of the rows, by the values of a column that determines
 LONGEST_EXPRESSION = 2**19  # in characters
 SHAPE = str.maketrans(
@@ -173,14 +174,22 @@ def _propose_format(kinds: TextCodes) -> Step | None:
 
 
 def _propose_limits(name: str, cells: pa.Array) -> Step | None:
-    """Return beyond which numbers a column has hardly any values, if it shows."""
-    X = read_numbers(cells)[:, None]
-    fences = fit_fences(X)
-    low, high = (float(f"{fence[0]:.3g}") for fence in (fences.low, fences.high))
-    if np.nanmin(X) >= 0:
-        low = max(low, 0.0)
+    """Return beyond which numbers a column has hardly any values, if it shows.
+
+    They are not further from its values than half of their range.
+    """
+    numbers = read_numbers(cells)
+    fences = fit_fences(numbers[:, None])
+    [low], [high] = fences.low, fences.high
     if not np.isfinite(high - low):
         return None
+    usual = numbers[(numbers >= low) & (numbers <= high)]
+    least, most = usual.min(), usual.max()
+    margin = MOST_MARGIN * (most - least)
+    low = float(f"{max(low, least - margin):.3g}")
+    high = float(f"{min(high, most + margin):.3g}")
+    if np.nanmin(numbers) >= 0:
+        low = max(low, 0.0)
     words = f"is between {low:,.12g} and {high:,.12g}"
     return _make_step(
         name, "col_vals_between", words, left=low, right=high, na_pass=True
@@ -236,7 +245,8 @@ def _propose_orders(kinds: Mapping[str, Kind], rules: Rules) -> Iterator[Step]:
         is_typed = pair <= {*NUMERIC_KINDS} or pair == {Kind.time}
         if not is_typed and order.times is not None:
             [first, second] = order.times
-            is_typed = first == second and first.format.startswith("%Y-%m-%d")
+            is_sorted = first.format.startswith("%Y-%m-%d") and not first.other_formats
+            is_typed = first == second and is_sorted
         if is_typed:
             expression = write_literals(ORDER, order.lower, order.upper)
             brief = f"{format_value(order.lower)} <= {format_value(order.upper)}"
