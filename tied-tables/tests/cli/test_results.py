@@ -382,6 +382,26 @@ def test_rows_whose_cells_are_displaced_are_said_to_be_so(tied_tables, rng):
     assert said[61].startswith("e ")
 
 
+def test_a_displaced_row_is_one_line_where_its_cells_are_of_other_columns(
+    tied_tables, rng
+):
+    n = 300
+    kind = rng.integers(0, 3, n)
+    price = (200 * (kind + 1) * rng.lognormal(0, 0.2, n)).round(2)
+    table = {
+        "item": np.array(["desk", "lamp", "shelf"])[kind],
+        "supplier": rng.choice(["Arendal", "Bjorko", "Cordoba"], n),
+        "bought": np.datetime64("2024-01-01") + rng.integers(0, 300, n),
+        "price": price,
+        "years": np.array([10, 5, 8])[kind],
+        "yearly": (price / np.array([10, 5, 8])[kind]).round(2),
+    }
+    rows = pd.DataFrame(table).astype(str)
+    rows.iloc[20, 1:] = [None, *rows.iloc[20, 1:-1]]
+    said = list_reasons(tied_tables, rows)
+    assert said == {21: "the cells from supplier on are shifted by one"}
+
+
 def test_each_doubtful_cell_has_a_line(tied_tables, rng):
     n = 300
     kind = rng.integers(0, 3, n)

@@ -1,5 +1,6 @@
 """All doubts of a table in one list, the most certain first."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from tied_tables.checks._contradictory import ContradictionFinder
@@ -42,9 +43,13 @@ def find_corrections(
     for column in rows.columns.used:
         if column.other:  # which the rare ones in training are, too
             problems.unseen.texts.pop(column.name, None)
-    doubts += list_misread(problems.misread) + list_misread(problems.unseen)
-    displaced = find_displaced(oddest, transform)
+    misread = list_misread(problems.misread)
+    n_misread = Counter(doubt.row for doubt in misread)
+    several = [row for row, n_cells in n_misread.items() if n_cells > 1]
+    displaced = find_displaced(oddest, transform, several)
     moved = {doubt.row for doubt in displaced}
+    doubts += misread + list_misread(problems.unseen)
+    doubts = [doubt for doubt in doubts if doubt.row not in moved]
     doubts += repeats.find() + displaced
     listed = {doubt.row for doubt in doubts}
     odd = list_misspelt(problems.misspelt, rows.columns)

@@ -1,5 +1,6 @@
 """Rows whose cells are displaced by one, from some column on."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,19 @@ FEWEST_MOVED = 3
 """Cells: to move fewer is hardly more than to leave an odd one out."""
 
 
-def find_displaced(oddest: Oddest, transform: BatchTransform) -> list[Doubt]:
-    """Doubt rare rows which no suggestion cures, and which moved cells do."""
+def find_displaced(
+    oddest: Oddest, transform: BatchTransform, misread: Collection[int] = ()
+) -> list[Doubt]:
+    """Doubt rare rows which no suggestion cures, and which moved cells do.
+
+    In the rows `misread`, several cells are not of their columns: a suggestion for
+    another one is no cure.
+    """
     rows = oddest.rows
     most = MOST_MOVED_CELLS // (2 * rows.num_columns**2)
+    is_misread = np.isin(oddest.row_numbers, list(misread))
     is_candidate = (oddest.rarities >= RARE) & ~oddest.are_fixed_by_suggestion
+    is_candidate |= is_misread
     doubts = []
     for place in np.flatnonzero(is_candidate)[:most].tolist():
         if not oddest.causes[place]:
