@@ -12,6 +12,7 @@ from tied_tables.rules.kinds import TextCodes
 
 MOST_NUMBER_COLUMNS = 40
 LEAST_READ = 0.95  # of the texts of a column of numbers
+LEAST_AT_FIRST = 0.5  # of the first texts
 FEWEST_DISTINCT = 3  # numbers of a column
 LEAST_EXACT = 0.99  # of the numbers, that have no more decimals than their column
 MOST_WRITTEN_PLACES = 9
@@ -71,7 +72,11 @@ def read_numbers(
     Numbers have one unit, or none. `usual` is the decimal mark that they had elsewhere,
     for texts with either reading.
     """
-    form, _ = decide_number_text(column.texts[:TEXTS_TO_DECIDE], usual)
+    first_texts = column.texts[:TEXTS_TO_DECIDE]
+    form, _ = decide_number_text(first_texts, usual)
+    n_read = np.count_nonzero(~np.isnan(form.parse(first_texts)))
+    if n_read < LEAST_AT_FIRST * len(first_texts):
+        return None
     numbers = form.parse(column.texts)
     is_read = ~np.isnan(numbers)
     n_read = column.counts[is_read].sum()
