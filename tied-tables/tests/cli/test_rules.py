@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from .conftest import save
@@ -85,3 +86,23 @@ def test_a_unit_in_several_spellings_breaks_no_rule_of_its_table(tied_tables, fr
     assert "'size' has one unit in several spellings: " in warning
     tied_tables("rules rows.csv -o rules.yml")
     assert " 0 broken" in tied_tables(f"{RULES} rows.csv").out
+
+
+def test_a_report_lists_rules_and_the_values_that_break_them(tied_tables, rng):
+    towns = np.array(["Bergen", "Cork", "Delft"])
+    place = rng.integers(0, 3, 200)
+    price, units = rng.integers(150, 9000, 200) / 100, rng.integers(2, 40, 200)
+    table = pd.DataFrame({"zip": 1000 + place, "town": towns[place], "price": price})
+    table["units"], table["total"] = units, (price * units).round(2)
+    table.loc[7, "town"] = "<b>Cork</b>"
+    table.loc[30, "total"] *= 10
+    table.to_csv("rows.csv", index=False)
+    found = tied_tables("report rows.csv -o page.html --json").json
+    assert found["broken"] == 2
+    assert any(rule.startswith("total = price x units: ") for rule in found["rules"])
+    page = Path("page.html").read_text("utf-8")
+    assert "total = price x units: 99.5 % of 200 rows, 1 exception" in page
+    assert "zip determines town: 99.5 % of 200 rows, 1 exception" in page
+    assert "&lt;b&gt;Cork&lt;/b&gt;" in page
+    assert "<b>Cork</b>" not in page.partition('id="figures-data"')[0]
+    assert f"<bdi>{table.loc[30, 'total'] / 10:.12g}</bdi>" in page

@@ -2,6 +2,7 @@
 
 from tied_tables.checks._absurd import find_far_values
 from tied_tables.checks._columns import describe_columns
+from tied_tables.checks._contradictory import ContradictionFinder
 from tied_tables.checks._corrections import CORRECTIONS_EFFORT, FIELDS, find_corrections
 from tied_tables.checks._misread import list_misread
 from tied_tables.checks._odd import Oddest, find_oddest
@@ -11,6 +12,7 @@ from tied_tables.rules import Doubt
 __all__ = [
     "CORRECTIONS_EFFORT",
     "FIELDS",
+    "ContradictionFinder",
     "Doubt",
     "Oddest",
     "RepeatFinder",

@@ -29,11 +29,15 @@ class ContradictionFinder:
     def watch(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Yield batches, and collect their rows."""
         for batch in batches:
-            self._rows.append(batch.rows)
-            n_rows = sum(rows.num_rows for rows in self._rows)
-            if n_rows * batch.rows.num_columns > RULE_BLOCK_CELLS:
-                self._judge()
+            self.add(batch)
             yield batch
+
+    def add(self, batch: Batch) -> None:
+        """Collect the rows of a batch, which comes after the others."""
+        self._rows.append(batch.rows)
+        n_rows = sum(rows.num_rows for rows in self._rows)
+        if n_rows * batch.rows.num_columns > RULE_BLOCK_CELLS:
+            self._judge()
 
     def find(self) -> list[Doubt]:
         """Return the cells that break rules, after the last rows."""

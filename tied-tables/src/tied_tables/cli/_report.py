@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from tied_tables._types import Array
     from tied_tables.columns import Doubts
     from tied_tables.report import About, Drift, Report, Whole
-    from tied_tables.rows import Scan
+    from tied_tables.rows import Batch, Scan
+    from tied_tables.rules import Doubt
 
     Old = tuple[str, Array, Array]  # the name, the numbers and the scores of a table
 
@@ -70,14 +71,14 @@ def report(
     check_writable(output, ["html"])
     require_libraries()
     model, rows = inputs.open()
-    rows = replace(rows, reads="constant")
-    sample, all_rows, doubts = survey_rows(model, rows)
+    rows = replace(rows, reads="all")
+    sample, all_rows, doubts, broken = survey_rows(model, rows)
     warnings = describe_doubtful(rows, doubts)
     remark_doubtful(rows, doubts)
     old, old_warnings = _read_old(model, against, inputs.options)
     warnings += old_warnings + describe_repeats(rows) + _list_warnings(model, rows)
     with show_stages("writing the page"):
-        about = _describe_table(model, rows, sample, warnings, safe_csv)
+        about = _describe_table(model, rows, sample, warnings, broken, safe_csv)
         page = _make_page(model, rows, sample, all_rows, old, doubts, about)
         _write(page, output)
     drifted = page.name_drifts()
@@ -103,6 +104,8 @@ def _describe_rows(sample: Sample, all_rows: Whole, about: About) -> dict[str, A
         "pca_error": about.pca_error,
         "kept": all_rows.kept,
         "standing_out": all_rows.n_outstanding,
+        "rules": about.rules,
+        "broken": len(about.broken),
     }
 
 
@@ -131,18 +134,32 @@ def _make_page(
     return Report(model.fitted_value, shown, columns, all_rows, old, changes, about)
 
 
-def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts]:
-    """Read a sample and the oddest rows; measure all, and tell what is doubtful."""
+def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts, list[Doubt]]:
+    """Read a sample and the oddest rows; measure and judge all.
+
+    Returns also what is doubtful, and the values that break rules.
+    """
     import numpy as np
 
+    from tied_tables.checks import ContradictionFinder
+    from tied_tables.io import find_total
     from tied_tables.report import Whole
 
     all_rows = Whole(model.fitted_value)
-    sample, doubts = take(rows, doing="scoring", use=all_rows.add)
+    contradictions = ContradictionFinder(model.fitted_value.rules)
+
+    def use(batch: Batch) -> None:
+        all_rows.add(batch.numbers)
+        contradictions.add(batch)
+
+    sample, doubts = take(rows, doing="scoring", use=use)
+    broken = contradictions.find()
+    if broken and (total := find_total(rows.source)):
+        broken = [doubt for doubt in broken if doubt.row != total.row]
     if len(sample.places) < all_rows.n_rows:
         worst = np.argsort(-all_rows.scores, kind="stable")[:N_WORST]
         sample, _ = take(rows, np.union1d(sample.places, worst), "drawing")
-    return sample, all_rows, doubts
+    return sample, all_rows, doubts, broken
 
 
 def _list_changes(rows: Scan, doubts: Doubts) -> list[Drift]:
@@ -171,7 +188,12 @@ def _list_warnings(model: Model, rows: Scan) -> list[str]:
 
 
 def _describe_table(
-    model: Model, rows: Scan, sample: Sample, warnings: list[str], safe_csv: bool
+    model: Model,
+    rows: Scan,
+    sample: Sample,
+    warnings: list[str],
+    broken: list[Doubt],
+    safe_csv: bool,
 ) -> About:
     from importlib.metadata import version
 
@@ -189,6 +211,8 @@ def _describe_table(
         pca_error=pca_error,
         warnings=list(dict.fromkeys(warnings)),
         facts=model.find_facts(),
+        rules=[] if fitted.rules is None else fitted.rules.list_words(),
+        broken=broken,
         command=" && ".join(filter(None, commands)),
         versions=model.find_note({}, "versions") | {"bokeh": version("bokeh")},
         safe_csv=safe_csv,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tied_tables.cli._model import Model
     from tied_tables.columns import Columns, Doubts
     from tied_tables.io import Source
-    from tied_tables.rows import Scan
+    from tied_tables.rows import Batch, Scan
 
 # Of the sample of a long table: its rows, its numbers where columns are many, and its
 # fewest rows.
@@ -129,11 +129,11 @@ def take(
     rows: Scan,
     places: Array | None = None,
     doing: str = "reading",
-    use: Callable[[Array], None] | None = None,
+    use: Callable[[Batch], None] | None = None,
 ) -> tuple[Sample, Doubts]:
     """Read the rows at some places or a sample, and tell what is doubtful in all rows.
 
-    `use` is called with the numbers of each batch.
+    `use` is called with each batch.
     """
     import numpy as np
     import pyarrow as pa
@@ -150,7 +150,7 @@ def take(
     with show_rows(doing, rows) as shown_rows:
         for batch in shown_rows.read(doubts):
             if use is not None:
-                use(batch.numbers)
+                use(batch)
             last = first + len(batch.numbers)
             begin, end = np.searchsorted(places, [first, last])
             batch_places = places[begin:end] - first

@@ -35,6 +35,7 @@ from tied_tables.report._whole import Planes
 if TYPE_CHECKING:
     from tied_tables.report._report import Report
 
+MOST_LISTED_BROKEN, MOST_LISTED_RULES = 200, 40
 FOLDER = resources.files(__package__) / "page"
 # In the order that they are loaded.
 SCRIPTS = (
@@ -80,6 +81,8 @@ def render(report: Report) -> str:
         bars=bars,
         most_weights=MOST_WEIGHTS,
         most_units=MOST_LISTED_UNITS,
+        most_broken=MOST_LISTED_BROKEN,
+        most_rules=MOST_LISTED_RULES,
     )
 
 

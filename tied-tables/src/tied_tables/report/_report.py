@@ -33,6 +33,9 @@ class About:
         warnings: sentences on what to look at in the table.
         facts: of the columns that the model was fitted to, such as
             `tied_tables.columns.Fact`.
+        rules: between columns, in words.
+        broken: values that break rules, or are unlike the others of their column in how
+            they are written, such as `tied_tables.rules.Doubt`.
         notes: sentences on what was left out, and why.
         command: what made the page. Defaults to none.
         versions: those of its libraries, by name.
@@ -45,6 +48,8 @@ class About:
     pca_error: float | None = None
     warnings: Sequence[str] = ()
     facts: Sequence[Any] = ()
+    rules: Sequence[str] = ()
+    broken: Sequence[Any] = ()
     notes: Sequence[str] = ()
     command: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
