@@ -106,3 +106,12 @@ def test_a_report_lists_rules_and_the_values_that_break_them(tied_tables, rng):
     assert "&lt;b&gt;Cork&lt;/b&gt;" in page
     assert "<b>Cork</b>" not in page.partition('id="figures-data"')[0]
     assert f"<bdi>{table.loc[30, 'total'] / 10:.12g}</bdi>" in page
+
+
+def test_a_report_leaves_out_a_row_of_totals(tied_tables, fruit):
+    total = {"name": "Total", "count": fruit["count"].astype(int).sum()}
+    save(pd.concat([fruit, pd.DataFrame([total])], ignore_index=True))
+    done = tied_tables("report rows.csv -o page.html --json")
+    assert done.json["rows"] == 300
+    assert done.err.count("row 301, the last, says 'Total' in column 'name'") == 1
+    assert "row 301, the last" in Path("page.html").read_text("utf-8")

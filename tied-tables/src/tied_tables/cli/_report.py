@@ -66,17 +66,24 @@ def report(
     Scores and errors are those of all rows. PCA's error on it is that of PCA of a
     sample of 20,000 rows, where there are more.
     """
+    from tied_tables.io import find_total
     from tied_tables.report import require_libraries
 
     check_writable(output, ["html"])
     require_libraries()
     model, rows = inputs.open()
     rows = replace(rows, reads="all")
+    source = rows.source  # whose rows are there as long as it is
+    total = find_total(source)
+    if total is not None:
+        remark(str(total))
+        rows = replace(rows, source=source.head(total.row - 1))
     sample, all_rows, doubts, broken = survey_rows(model, rows)
     warnings = describe_doubtful(rows, doubts)
     remark_doubtful(rows, doubts)
     old, old_warnings = _read_old(model, against, inputs.options)
     warnings += old_warnings + describe_repeats(rows) + _list_warnings(model, rows)
+    warnings += [str(total)] if total else []
     with show_stages("writing the page"):
         about = _describe_table(model, rows, sample, warnings, broken, safe_csv)
         page = _make_page(model, rows, sample, all_rows, old, doubts, about)
@@ -142,7 +149,6 @@ def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts, list[D
     import numpy as np
 
     from tied_tables.checks import ContradictionFinder
-    from tied_tables.io import find_total
     from tied_tables.report import Whole
 
     all_rows = Whole(model.fitted_value)
@@ -153,13 +159,10 @@ def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts, list[D
         contradictions.add(batch)
 
     sample, doubts = take(rows, doing="scoring", use=use)
-    broken = contradictions.find()
-    if broken and (total := find_total(rows.source)):
-        broken = [doubt for doubt in broken if doubt.row != total.row]
     if len(sample.places) < all_rows.n_rows:
         worst = np.argsort(-all_rows.scores, kind="stable")[:N_WORST]
         sample, _ = take(rows, np.union1d(sample.places, worst), "drawing")
-    return sample, all_rows, doubts, broken
+    return sample, all_rows, doubts, contradictions.find()
 
 
 def _list_changes(rows: Scan, doubts: Doubts) -> list[Drift]:
