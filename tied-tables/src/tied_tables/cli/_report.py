@@ -66,24 +66,17 @@ def report(
     Scores and errors are those of all rows. PCA's error on it is that of PCA of a
     sample of 20,000 rows, where there are more.
     """
-    from tied_tables.io import find_total
     from tied_tables.report import require_libraries
 
     check_writable(output, ["html"])
     require_libraries()
-    model, rows = inputs.open()
-    rows = replace(rows, reads="all")
-    source = rows.source  # whose rows are there as long as it is
-    total = find_total(source)
-    if total is not None:
-        remark(str(total))
-        rows = replace(rows, source=source.head(total.row - 1))
+    model, table = inputs.open()
+    rows, warnings = _leave_out_total(replace(table, reads="all"))
     sample, all_rows, doubts, broken = survey_rows(model, rows)
-    warnings = describe_doubtful(rows, doubts)
     remark_doubtful(rows, doubts)
     old, old_warnings = _read_old(model, against, inputs.options)
-    warnings += old_warnings + describe_repeats(rows) + _list_warnings(model, rows)
-    warnings += [str(total)] if total else []
+    warnings += describe_doubtful(rows, doubts) + old_warnings
+    warnings += describe_repeats(rows) + _list_warnings(model, rows)
     with show_stages("writing the page"):
         about = _describe_table(model, rows, sample, warnings, broken, safe_csv)
         page = _make_page(model, rows, sample, all_rows, old, doubts, about)
@@ -95,6 +88,20 @@ def report(
     if fail_on_drift and drifted:
         print_message(f"{inputs.data!r} has drifted: {list_some(drifted)}.")
         raise typer.Exit(DRIFT_CODE)
+
+
+def _leave_out_total(rows: Scan) -> tuple[Scan, list[str]]:
+    """Leave out a row that adds up the others; return also what is said of it.
+
+    The rows are there as long as all of the table are.
+    """
+    from tied_tables.io import find_total
+
+    total = find_total(rows.source)
+    if total is None:
+        return rows, []
+    remark(str(total))
+    return replace(rows, source=rows.source.head(total.row - 1)), [str(total)]
 
 
 def _write(page: Report, output: Path) -> None:
