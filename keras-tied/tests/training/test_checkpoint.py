@@ -11,7 +11,14 @@ import keras
 import numpy as np
 import pytest
 from keras.callbacks import Callback, EarlyStopping, ReduceLROnPlateau
-from keras.layers import BatchNormalization, Dense, Dropout, Identity
+from keras.layers import (
+    Activation,
+    ActivityRegularization,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Identity,
+)
 from keras.metrics import R2Score, Sum
 from keras.ops import convert_to_numpy
 from keras.optimizers import SGD, Adam, Nadam
@@ -92,7 +99,9 @@ def train(kind="one batch", folder=None, at=None, action=die, **changes):
     layer = settings.pop("layer", Identity())
     model = build_tied(layer, dtype=settings.pop("dtype", None))
     model.compile(
-        settings.pop("optimizer"), "mse", metrics=settings.pop("metrics", None)
+        settings.pop("optimizer"),
+        settings.pop("loss", "mse"),
+        metrics=settings.pop("metrics", None),
     )
     rows = settings.pop("rows")
     settings["callbacks"] = [*settings["callbacks"], Acts(at, action)]
@@ -178,6 +187,9 @@ OTHERS = {
     "callbacks": {"callbacks": [Watcher()]},
     "optimizer": {"optimizer": Adam(0.5)},
     "layers": {"layer": BatchNormalization()},
+    "activation": {"layer": Activation("tanh")},
+    "regularizer": {"layer": ActivityRegularization(l2=0.1)},
+    "loss": {"loss": "mae"},
 }
 
 
@@ -260,3 +272,11 @@ def test_a_digest_is_that_of_equal_values_alone():
     ]
     assert len({digest(value) for value in values}) == len(values)
     assert digest([ones, {"a": 1}]) == digest([np.ones(2), {"a": 1}])
+
+
+def test_a_loss_without_a_configuration_has_a_checkpoint(at_every_chance, tmp_path):
+    class Loss:
+        def __call__(self, y, outputs):
+            return keras.ops.mean(keras.ops.square(y - outputs))
+
+    train(folder=tmp_path, loss=Loss())

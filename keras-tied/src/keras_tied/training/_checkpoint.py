@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import time
 import warnings
 from collections.abc import Sequence
@@ -16,11 +17,10 @@ from keras import Model, Variable
 from keras.callbacks import Callback
 
 from keras_tied._files import replace_atomically
-from keras_tied._keras_internals import settle_monitor
+from keras_tied._keras_internals import flatten_layers, settle_monitor
 from keras_tied._types import Array, StrPath
 from keras_tied.training._data import Parts
 
-FILE = "checkpoint.npz"
 KEPT_OUT = ("params", "validation_data")  # what Keras sets in every callback
 ARRAY = "keras_tied.array"  # the key of an array's name, where JSON stands for one
 SECONDS = 10.0  # between checkpoints, at least
@@ -31,9 +31,8 @@ class Checkpoint:
     """A file with the state of a training after an epoch, written now and then.
 
     It holds the variables of the model, its optimizer and its metrics, the state of
-    NumPy's random numbers, from which the orders of the rows are drawn, what callbacks
-    note in plain attributes and arrays (the history, the best weights), and a
-    fingerprint of rows, settings, model and optimizer.
+    NumPy's random numbers, what callbacks note in plain attributes and arrays (the
+    history, the best weights), and a fingerprint of rows, settings, model and loss.
     """
 
     def __init__(
@@ -41,9 +40,9 @@ class Checkpoint:
         folder: StrPath,
         model: Model,
         parts: Parts,
-        settings: tuple[Any, ...],
+        settings: Any,
     ) -> None:
-        self.path = Path(folder, FILE)
+        self.path = Path(folder, "checkpoint.npz")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.due = time.monotonic() + SECONDS
         self.model = model
@@ -51,7 +50,7 @@ class Checkpoint:
             [keras.tree.flatten(rows.data) for rows in parts if rows],
             settings,
             [(tuple(each.shape), each.dtype) for each in model.variables],
-            _describe_optimizer(model),
+            _describe(model),
         )
         self.fingerprint = ""
         self.callbacks: Sequence[Callback] = ()
@@ -62,10 +61,7 @@ class Checkpoint:
         return time.monotonic() >= self.due
 
     def restore(self, callbacks: Sequence[Callback]) -> int | None:
-        """Set the state that the file holds; how many epochs it is after, or None.
-
-        The callbacks are those of the training, here and from now on.
-        """
+        """Set the state that the file holds; how many epochs it is after, or None."""
         self.callbacks = callbacks
         kinds = [type(callback).__name__ for callback in callbacks]
         self.fingerprint = digest((self.training, kinds))
@@ -75,8 +71,7 @@ class Checkpoint:
         if notes["fingerprint"] != self.fingerprint:
             raise ValueError(
                 f"{str(self.path)!r} belongs to a training with other rows, settings,"
-                " layers, callbacks or another optimizer; delete it, or choose another"
-                " folder as checkpoint."
+                " layers, loss, optimizer or callbacks; choose another folder."
             )
         for variable, value in zip(self._variables, notes["variables"], strict=True):
             variable.assign(value)
@@ -118,8 +113,7 @@ class Checkpoint:
         except OSError as error:  # a full disk shall not cost the training
             warnings.warn(
                 f"The checkpoint {str(self.path)!r} cannot be written"
-                f" ({error.strerror or error}): training continues, but could resume"
-                " only from an earlier one.",
+                f" ({error.strerror or error}): training continues.",
                 stacklevel=2,
             )
         end = time.monotonic()
@@ -128,9 +122,8 @@ class Checkpoint:
     @property
     def _variables(self) -> list[Variable]:
         model = self.model
-        # A metric may keep its state from epoch to epoch.
-        others = [*model.optimizer.variables, *model.metrics_variables]
-        return [*model.variables, *others]
+        optimizer = model.optimizer
+        return [*model.variables, *optimizer.variables, *model.metrics_variables]
 
 
 def _list_attributes(callback: Callback) -> dict[str, Any]:
@@ -139,18 +132,20 @@ def _list_attributes(callback: Callback) -> dict[str, Any]:
     for name, value in vars(callback).items():
         if name.startswith("_") or name in KEPT_OUT:
             continue
-        # A function, a model or an open file is left out.
         with suppress(TypeError, ValueError):
             extract_arrays(value)
             values[name] = value
     return values
 
 
-def _describe_optimizer(model: Model) -> Any:
-    optimizer = keras.saving.serialize_keras_object(model.optimizer)
-    # Its name may only count the optimizers of the process.
-    optimizer["config"].pop("name", None)
-    return optimizer
+def _describe(model: Model) -> str:
+    """How it is compiled, and its layers, whose names may count those of a process."""
+    parts = model.optimizer, *flatten_layers(model)
+    values = []
+    for describe in (model.get_compile_config, *(part.get_config for part in parts)):
+        with suppress(Exception):  # of a class that has no configuration
+            values.append(describe())
+    return re.sub(r"_\d+\b| at 0x\w+", "", str(values))
 
 
 def extract_arrays(value: Any) -> tuple[str, dict[str, Any]]:
