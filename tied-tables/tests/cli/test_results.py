@@ -402,6 +402,15 @@ def test_a_displaced_row_is_one_line_where_its_cells_are_of_other_columns(
     assert said == {21: "the cells from supplier on are shifted by one"}
 
 
+def test_no_row_is_displaced_into_empty_columns(tied_tables, rng):
+    kind = rng.integers(0, 3, 300)
+    rows = pd.DataFrame({"town": np.array(["Bergen", "Cork", "Delft"])[kind]})
+    rows["price"] = (50 * kind + rng.normal(200, 3, 300)).round(1)
+    rows["spare 1"] = rows["spare 2"] = rows["spare 3"] = np.nan
+    rows.loc[20, "price"] = 900
+    assert not any("shifted" in why for why in list_reasons(tied_tables, rows).values())
+
+
 def test_each_doubtful_cell_has_a_line(tied_tables, rng):
     n = 300
     kind = rng.integers(0, 3, n)
@@ -415,9 +424,8 @@ def test_each_doubtful_cell_has_a_line(tied_tables, rng):
     said = list_reasons(tied_tables, rows)
     assert said[21] == "town Hambrug may be a misspelling of Hamburg"
     for row in (41, 42):
-        assert (
-            said[row] == "weight OVER is unlike the other values of the column, 2 times"
-        )
+        reason = "weight OVER is no number; with the other columns it is"
+        assert said[row] == f"{reason} {2 * price[row - 1]:g}"
     assert said[81] == "row 81 has the client_id of row 8"
 
 
@@ -741,6 +749,16 @@ def test_fill_keeps_the_gaps_of_a_total(tied_tables, fruit):
         gaps = new.iloc[-1].replace("", None).isna()
         assert gaps.equals(rows.iloc[-1].replace("", None).isna())
         assert pd.read_csv("cells.csv")["row"].max() < 301
+
+
+def test_a_total_reaches_no_threshold(tied_tables, fruit):
+    save(add_total(fruit))
+    tied_tables("fit fruit.csv -o fruit.safetensors -q")
+    found = tied_tables("score fruit.safetensors rows.csv --json")
+    most = max(each["score"] for each in found.json["oddest"] if each["row"] != 301)
+    done = tied_tables(f"score fruit.safetensors rows.csv --threshold {most + 1}")
+    assert "0 rows" not in done.err
+    tied_tables(f"score fruit.safetensors rows.csv --threshold {most - 1}", 3)
 
 
 def test_score_and_corrections_name_a_total_as_such(tied_tables, fruit):

@@ -415,3 +415,8 @@ def test_one_date_in_another_format_is_no_format():
     texts[7] = "13.1.2024"
     _, [fact] = survey({"x": texts})
     assert fact.misread == 1
+
+
+def test_a_number_of_another_unit_does_not_change_how_others_are_written():
+    texts = [f"{5000 + 7.3 * row:.1f} kWh" for row in range(60)]
+    assert read([*texts, "1.6933 MWh"])[2][:60] == texts

@@ -269,3 +269,14 @@ def test_a_file_that_rules_does_not_write_is_refused_in_a_sentence(folder, text)
     Path("rules.yml").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(TableError, match=r"^'rules.yml' .*\.$"):
         read_yaml("rules.yml")
+
+
+def test_amounts_with_decimals_or_a_unit_have_no_format(folder):
+    generator = np.random.default_rng(0)
+    sizes = generator.lognormal(9, 1, 200)
+    codes = [f"A-{row:04}" for row in range(200)]
+    frame = {"use": [f"{size:,.1f} kWh" for size in sizes], "code": codes}
+    save(pd.DataFrame(frame))
+    steps = write_rules("rows.csv")
+    formats = [step.names for step in steps if step.method == "col_vals_regex"]
+    assert formats == [["code"]]

@@ -220,7 +220,35 @@ def test_infinite_numbers_are_none(orders, to_table):
     table = to_table(orders)
     [relation] = Rules.find(table).relations
     assert str(relation) == "total = price x quantity: 100 % of 498 rows, 0 exceptions"
-    assert find_doubts(table) == []
+    suggestions = {doubt.row: doubt.suggestion for doubt in find_doubts(table)}
+    assert suggestions == {4: "22.31", 5: "35.28"}
+
+
+def test_a_text_among_numbers_is_what_a_relation_gives(orders, to_table):
+    right = orders["total"][8]
+    orders["total"][8], orders["quantity"][20] = "n/k", "on request"
+    for row in (30, 31, 32):  # a mark of missing values
+        orders["total"][row] = "TBD"
+    doubts = find_doubts(to_table(orders))
+    first, second = sorted(doubts, key=lambda doubt: doubt.row)
+    assert (first.row, first.value) == (9, "n/k")
+    assert float(first.suggestion) == float(right)
+    assert first.reason.startswith("total n/k is no number; with the other columns")
+    assert (second.row, second.column, second.value) == (21, "quantity", "on request")
+
+
+def test_a_value_that_breaks_a_relation_is_given_as_it_is_written(to_table):
+    generator = np.random.default_rng(0)
+    percent = generator.integers(2, 40, 400)
+    cost = generator.integers(101, 9_000, 400) / 100
+    price = np.round(cost * (1 + percent / 100), 2)
+    columns = {"cost": cost, "percent": percent, "price": price}
+    texts = {name: [f"{each:g}" for each in columns[name]] for name in columns}
+    texts["percent"][7] = "0.30"
+    doubts = find_doubts(to_table(texts))
+    assert [doubt.row for doubt in doubts] == [8]
+    assert "percent 0.30" in doubts[0].reason
+    assert doubts[0].value == texts[doubts[0].column][7]
 
 
 @pytest.mark.parametrize("mark", [".", ","])

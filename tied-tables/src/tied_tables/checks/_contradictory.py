@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
+from tied_tables.columns import Columns
 from tied_tables.rows import Batch
 from tied_tables.rules import Doubt, Rules, SatisfiedRelation, find_minorities
 
@@ -14,11 +15,15 @@ class ContradictionFinder:
     """Find the cells that break rules, in blocks of rows that fit into memory.
 
     Args:
+        columns: the columns, whose marks of missing values are not doubted.
         rules: those to keep to; None for those of each block.
         same: the column that names what several rows speak of; None if there is none.
     """
 
-    def __init__(self, rules: Rules | None = None, same: str | None = None) -> None:
+    def __init__(
+        self, columns: Columns, rules: Rules | None = None, same: str | None = None
+    ) -> None:
+        self._marks = {column.name: column.marks for column in columns.used}
         self._same = same
         self._rules = rules
         self._latest = rules or Rules({}, [], [], {}, [])
@@ -57,6 +62,8 @@ class ContradictionFinder:
         if self._same is not None:
             doubts = find_minorities(table, self._same) + doubts
         for doubt in doubts:
+            if doubt.value in self._marks.get(doubt.column or "", ()):
+                continue
             self._doubts.append(doubt._replace(row=self._n_before + doubt.row))
         self._n_before += table.num_rows
         self._rows = []

@@ -34,7 +34,7 @@ def find_corrections(
     the row are no reason. A cell is listed once, with the first suggestion.
     """
     problems = Doubts()
-    contradictions = ContradictionFinder(transform.fitted.rules, same)
+    contradictions = ContradictionFinder(rows.columns, transform.fitted.rules, same)
     repeats = RepeatFinder(rows.ids)
     batches = repeats.watch(contradictions.watch(rows.read(problems)))
     oddest = find_oddest(batches, transform, MOST_ODD_ROWS)

@@ -69,6 +69,8 @@ def _find_displacement(
     candidates = []
     for start in range(len(cells) - FEWEST_MOVED + 1):
         before, moved = cells[:start], cells[start:]
+        if sum(cell is not None for cell in moved) < FEWEST_MOVED - 1:
+            break
         # Only a gap is taken out: else a value would be lost.
         if moved[0] is None:
             starts.append(start)

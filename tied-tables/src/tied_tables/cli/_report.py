@@ -159,7 +159,7 @@ def survey_rows(model: Model, rows: Scan) -> tuple[Sample, Whole, Doubts, list[D
     from tied_tables.report import Whole
 
     all_rows = Whole(model.fitted_value)
-    contradictions = ContradictionFinder(model.fitted_value.rules)
+    contradictions = ContradictionFinder(rows.columns, model.fitted_value.rules)
 
     def use(batch: Batch) -> None:
         all_rows.add(batch.numbers)

@@ -162,11 +162,11 @@ def score(
             return
     if options.needs_all:
         batches, scores = _score_all(rows, transform)
-        facts = alarm.describe(fitted, scores)
+        facts = alarm.describe(fitted, _leave_out(total, scores))
         _write(task, batches, scores, fitted, facts, alarm.threshold)
     else:
         oddest = _score_oddest(rows, transform, options.top or DEFAULT_TOP)
-        facts = alarm.describe(fitted, oddest.all_scores)
+        facts = alarm.describe(fitted, _leave_out(total, oddest.all_scores))
         if options.output is None:
             _print(oddest, total, fitted, json, facts)
         else:
@@ -185,6 +185,13 @@ def _require_consistent(
             " --fail-on-drift."
         )
     _ = alarm.least
+
+
+def _leave_out(total: Total | None, scores: Array) -> Array:
+    """Return the scores of all rows but one that adds up the others."""
+    import numpy as np
+
+    return scores if total is None else np.delete(scores, total.row - 1)
 
 
 def _find_total(rows: Scan) -> Total | None:

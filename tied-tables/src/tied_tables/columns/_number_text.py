@@ -214,15 +214,19 @@ def decide_number_text(
     matches = _find_numbers(texts)
     own_mark = _decide_decimal(texts)
     mark = own_mark or decimal or "."
-    numbers = [match["number"] for match in matches]
-    lines = "\n".join(numbers)
+    lines = "\n".join(match["number"] for match in matches)
     separators = Counter(re.findall(rf"\d([^\d{mark}e\n])(?=\d)", lines))
     has_exponents = "e" in lines.lower()
     suffixes = {(match["suffix"] or "").strip() for match in matches}
     has_scales = len(suffixes) > 1 and suffixes <= set(SCALES)
-    if has_scales:
-        numbers = [match["number"] for match in matches if not match["suffix"]]
     suffix = "" if has_scales else _find_unit(matches, "suffix")
+    # Those with another unit are no numbers of the column.
+    own_units = {"", fold_unit(suffix)}
+    numbers = [
+        match["number"]
+        for match in matches
+        if fold_unit(match["suffix"] or "") in own_units
+    ]
     n_with_suffix = sum(bool(match["suffix"]) for match in matches)
     has_few_percents = suffix.strip() == PERCENT and 2 * n_with_suffix < len(matches)
     decimals = [number.partition(mark)[2] for number in numbers]

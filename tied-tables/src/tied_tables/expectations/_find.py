@@ -24,6 +24,7 @@ from tied_tables.io import Source
 from tied_tables.model.fences import fit_fences
 from tied_tables.rules import Rules, find_kinds
 from tied_tables.rules.kinds import MIN_GROUP_ROWS, TextCodes
+from tied_tables.rules.numbers import read_numbers as read_amounts
 
 LEAST_SHARE = 0.97  # of the rows, that pass a step
 FEWEST_VALUES = 50  # of a column, for a set or a format
@@ -132,7 +133,8 @@ def _propose_values(sample: pa.RecordBatch, used: Collection[str]) -> Iterator[S
         cells = sample[kinds.name]
         step = _propose_set(kinds, cells.type)
         if step is None and find_kind(cells.type) is Kind.text:
-            step = _propose_format(kinds)
+            # Those of numbers with a unit say nothing of their sizes.
+            step = None if _are_amounts(kinds) else _propose_format(kinds)
         elif step is None and kinds.name in used:
             step = _propose_limits(kinds.name, cells)
         if step is not None:
@@ -158,6 +160,12 @@ def _list_values(kinds: TextCodes, codes: Array, dtype: pa.DataType) -> list[Val
     """Return texts of a column as values of its type."""
     values: list[Value] = kinds.texts.take(codes).cast(dtype).to_pylist()
     return values
+
+
+def _are_amounts(kinds: TextCodes) -> bool:
+    """Whether texts are numbers with decimals or a unit."""
+    numbers = read_amounts(kinds)
+    return numbers is not None and bool(numbers.places or numbers.form.unit)
 
 
 def _propose_format(kinds: TextCodes) -> Step | None:

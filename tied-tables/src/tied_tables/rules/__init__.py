@@ -32,7 +32,7 @@ from tied_tables.rules.numbers import (
 )
 from tied_tables.rules.orders import Order, find_order_errors, find_orders, find_times
 from tied_tables.rules.relations import Relation, SatisfiedRelation, find_relations
-from tied_tables.rules.slips import find_relation_errors
+from tied_tables.rules.slips import find_misread_numbers, find_relation_errors
 from tied_tables.rules.stored import deserialize, serialize
 from tied_tables.rules.texts import (
     doubt_encoding,
@@ -170,7 +170,8 @@ class Rules(NamedTuple):
         numbers = self.read_numbers(columns)
         by_name = {column.name: column for column in columns}
         doubts = [
-            *find_relation_errors(self.relations, numbers, self.numbers),
+            *find_relation_errors(self.relations, numbers, by_name, self.numbers),
+            *find_misread_numbers(self.relations, numbers, by_name),
             *find_order_errors(self.orders, by_name, numbers),
             *find_contradictions(columns, self.rules),
             *doubt_encoding(columns),

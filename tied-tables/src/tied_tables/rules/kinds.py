@@ -48,6 +48,11 @@ class TextCodes(NamedTuple):
         has_decimals = pc.match_substring_regex(self.texts, FRACTION)
         return bool(pc.mean(has_decimals).as_py() > 0.5)
 
+    def get_text(self, row: int) -> str | None:
+        """The text of a row, or None for a missing one."""
+        code = int(self.codes[row])
+        return None if code == MISSING_CODE else str(self.texts[code])
+
     def shares(self) -> Array:
         """The share of each text among the rows that have one, (texts,)."""
         return self.counts / max(1, self.n_present)

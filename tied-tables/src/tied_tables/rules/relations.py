@@ -326,7 +326,7 @@ def _match(
     result: Array, values: Array, tolerances: Array, excluded: set[int]
 ) -> list[int]:
     """Return the columns that are equal to a result in most rows."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         errors = np.abs(values - result)
     is_known = ~np.isnan(errors)
     n_equal = (errors <= tolerances).sum(axis=1)

@@ -7,6 +7,8 @@ import numpy as np
 
 from tied_tables._types import Array
 from tied_tables.rules._doubt import Doubt
+from tied_tables.rules.gaps import solve_gaps
+from tied_tables.rules.kinds import MIN_GROUP_ROWS, TextCodes
 from tied_tables.rules.numbers import SHIFTS, Numbers
 from tied_tables.rules.relations import Relation
 
@@ -33,11 +35,13 @@ class Repair(NamedTuple):
 def find_relation_errors(
     relations: Sequence[Relation],
     columns: Mapping[str, Numbers],
+    texts: Mapping[str, TextCodes],
     typical: Mapping[str, Numbers],
 ) -> Iterator[Doubt]:
     """Doubt the cells that break a relation, one of each row.
 
-    `typical` are numbers of each column, ascending, to measure how usual one is.
+    `texts` are the same columns as they are written, `typical` numbers of each,
+    ascending, to measure how usual one is.
     """
     broken_by_row: dict[int, list[Relation]] = {}
     for relation in relations:
@@ -50,7 +54,8 @@ def find_relation_errors(
         cells = {name: column.take(row_index) for name, column in columns.items()}
         repairs = _list_repairs(broken, relations, cells, typical)
         if repairs:
-            yield _describe(row + 1, broken, cells, repairs)
+            given = {name: str(texts[name].get_text(row)) for name in cells}
+            yield _describe(row + 1, broken, cells, given, repairs)
 
 
 def _list_repairs(
@@ -125,26 +130,47 @@ def _describe(
     row: int,
     broken: Sequence[Relation],
     cells: Mapping[str, Numbers],
+    given: Mapping[str, str],
     repairs: Sequence[Repair],
 ) -> Doubt:
-    """Doubt the first cell of the repairs, with a suggestion if it is clearly best."""
+    """Doubt the first cell of the repairs, with a suggestion if it is clearly best.
+
+    `given` are the texts of the cells.
+    """
     best, *others = repairs
     is_clear = all(
         best.n_repaired > other.n_repaired or best.odds > other.odds + CLEAR_ODDS
         for other in others
     )
     relation = next(relation for relation in broken if best.column in relation.names)
-    texts = []
-    for name in (*relation.terms, relation.result):
-        texts.append(f"{name} {cells[name].format(cells[name].values[0])}")
-    cell = cells[best.column]
-    suggestion = cell.format(best.value) if is_clear else None
+    texts = [f"{name} {given[name]}" for name in (*relation.terms, relation.result)]
+    suggestion = cells[best.column].format(best.value) if is_clear else None
     ending = "one of these is wrong"
     if is_clear:
         ending = f"with {best.column} {suggestion} it is satisfied"
     reason = f"{relation}; this row has {', '.join(texts)}; {ending}"
-    text = cell.format(cell.values[0])
-    return Doubt(row, best.column, text, suggestion, reason)
+    return Doubt(row, best.column, given[best.column], suggestion, reason)
+
+
+def find_misread_numbers(
+    relations: Sequence[Relation],
+    columns: Mapping[str, Numbers],
+    texts: Mapping[str, TextCodes],
+) -> Iterator[Doubt]:
+    """Doubt texts that are no numbers where a relation gives one.
+
+    A text that comes again may mean a missing value.
+    """
+    misread = {}
+    for name, numbers in columns.items():
+        column = texts[name]
+        is_rare = np.append(column.counts < MIN_GROUP_ROWS, False)
+        misread[name] = np.isnan(numbers.values) & is_rare[column.codes]
+    for name, solved in solve_gaps(columns, relations, misread).items():
+        for row in np.flatnonzero(solved != None).tolist():  # noqa: E711
+            text, suggestion = texts[name].get_text(row), solved[row]
+            reason = f"{name} {text} is no number; with the other columns it is"
+            yield Doubt(row + 1, name, text, suggestion, f"{reason} {suggestion}")
 
 
 def _holds(relation: Relation, cells: Mapping[str, Numbers]) -> bool:
