@@ -426,6 +426,7 @@ def test_each_doubtful_cell_has_a_line(tied_tables, rng):
     for row in (41, 42):
         reason = "weight OVER is no number; with the other columns it is"
         assert said[row] == f"{reason} {2 * price[row - 1]:g}"
+    assert "OVER" not in tied_tables("corrections rows.csv --na OVER").out
     assert said[81] == "row 81 has the client_id of row 8"
 
 

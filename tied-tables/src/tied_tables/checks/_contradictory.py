@@ -15,7 +15,7 @@ class ContradictionFinder:
     """Find the cells that break rules, in blocks of rows that fit into memory.
 
     Args:
-        columns: the columns, whose marks of missing values are not doubted.
+        columns: the columns, whose marks of missing values are no wrong numbers.
         rules: those to keep to; None for those of each block.
         same: the column that names what several rows speak of; None if there is none.
     """
@@ -58,12 +58,10 @@ class ContradictionFinder:
         """Judge the rows that were collected."""
         table = pa.Table.from_batches(self._rows)
         self._latest = self._rules or Rules.find(table)
-        doubts = self._latest.judge(table)
+        doubts = self._latest.judge(table, self._marks)
         if self._same is not None:
             doubts = find_minorities(table, self._same) + doubts
         for doubt in doubts:
-            if doubt.value in self._marks.get(doubt.column or "", ()):
-                continue
             self._doubts.append(doubt._replace(row=self._n_before + doubt.row))
         self._n_before += table.num_rows
         self._rows = []

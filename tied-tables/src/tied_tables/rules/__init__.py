@@ -160,18 +160,24 @@ class Rules(NamedTuple):
             found.setdefault(dependent, []).append(determinant)
         return found
 
-    def judge(self, table: pa.Table) -> list[Doubt]:
+    def judge(
+        self, table: pa.Table, marks: Mapping[str, Collection[str]] | None = None
+    ) -> list[Doubt]:
         """Return the cells of rows that break rules, one doubt for each.
 
         First come wrong numbers, then contradictions, the surest first, then texts that
         are odd in how they are written.
+
+        Args:
+            table: the rows.
+            marks: texts that stand for missing values, by column. Defaults to none.
         """
         columns = self.align(find_kinds(table))
         numbers = self.read_numbers(columns)
         by_name = {column.name: column for column in columns}
         doubts = [
             *find_relation_errors(self.relations, numbers, by_name, self.numbers),
-            *find_misread_numbers(self.relations, numbers, by_name),
+            *find_misread_numbers(self.relations, numbers, by_name, marks or {}),
             *find_order_errors(self.orders, by_name, numbers),
             *find_contradictions(columns, self.rules),
             *doubt_encoding(columns),

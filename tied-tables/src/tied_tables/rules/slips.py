@@ -1,6 +1,6 @@
 """The numbers that break a relation, and what they should be."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -156,10 +156,11 @@ def find_misread_numbers(
     relations: Sequence[Relation],
     columns: Mapping[str, Numbers],
     texts: Mapping[str, TextCodes],
+    marks: Mapping[str, Collection[str]],
 ) -> Iterator[Doubt]:
     """Doubt texts that are no numbers where a relation gives one.
 
-    A text that comes again may mean a missing value.
+    A text that comes again may mean a missing value, and `marks` do.
     """
     misread = {}
     for name, numbers in columns.items():
@@ -170,7 +171,8 @@ def find_misread_numbers(
         for row in np.flatnonzero(solved != None).tolist():  # noqa: E711
             text, suggestion = texts[name].get_text(row), solved[row]
             reason = f"{name} {text} is no number; with the other columns it is"
-            yield Doubt(row + 1, name, text, suggestion, f"{reason} {suggestion}")
+            if text not in marks.get(name, ()):
+                yield Doubt(row + 1, name, text, suggestion, f"{reason} {suggestion}")
 
 
 def _holds(relation: Relation, cells: Mapping[str, Numbers]) -> bool:
