@@ -34,15 +34,16 @@ def train(path: Path) -> None:
     # isort: split
     import keras
 
-    from keras_tied.training._checkpoint import FILE, Checkpoint
+    from keras_tied.training._checkpoint import Checkpoint
     from keras_tied.training._data import pack_parts
 
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
     model.compile("adam", "mse")
     model.fit(X, X, verbose=0)
-    assert path.name == FILE
     parts = pack_parts((X, X, None, None, None), (0.0, None, None))
-    Checkpoint(path.parent, model, parts, {}).save(1)
+    checkpoint = Checkpoint(path.parent, model, parts, {})
+    assert checkpoint.path == path
+    checkpoint.save(1)
 
 
 WRITERS = {
